@@ -1,0 +1,150 @@
+//! `backup list`: the snapshots, newest first.
+
+use std::fmt::Write as _;
+
+use chrono::{DateTime, Local, Utc};
+use serde_json::{Value, json};
+use shipshape_core::archive::catalog::{self, CatalogError};
+use shipshape_core::archive::manifest::Manifest;
+use shipshape_core::archive::names::Place;
+use shipshape_core::error::Failure;
+use shipshape_core::exit::Exit;
+use shipshape_core::report::Notice;
+use shipshape_core::run::{Outcome, Run};
+use shipshape_core::units::{ByteSize, counted, spoken};
+
+use crate::cli::ListArgs;
+use crate::target::Target;
+
+/// The command.
+pub(crate) fn run(args: &ListArgs, run: &Run) -> Result<Outcome, Failure> {
+    run.only_looks();
+    let target = Target::open(&args.target, run)?;
+    let place = place(&target, args)?;
+    let mut catalog = catalog::read(target.store.as_ref(), &place)?;
+    catalog.snapshots.reverse();
+    let mut outcome = Outcome::ok(summary(&catalog.snapshots, &place, target.store.url()));
+    outcome.data = json!({ "host": place.host, "app": place.app, "store": target.store.url(), "snapshots": data(&catalog.snapshots) });
+    outcome.text = text(&catalog.snapshots, args.long, run.started());
+    for (id, broken) in catalog.broken {
+        let failure = Failure::from(broken);
+        outcome.warnings.push(Notice::new(
+            failure.code(),
+            format!("{id} is not listed: {}", failure.message()),
+            failure.hint(),
+        ));
+        outcome.exit = Exit::Critical;
+    }
+    Ok(outcome)
+}
+
+/// Our own place, even while it is empty; else the only other host's.
+fn place(target: &Target, args: &ListArgs) -> Result<Place, CatalogError> {
+    let own = target.place();
+    let named = args.target.host.as_deref();
+    match catalog::find_place(target.store.as_ref(), &own.app, named, &own.host) {
+        Err(CatalogError::NoApp { .. }) => Ok(own.clone()),
+        other => other,
+    }
+}
+
+fn summary(newest_first: &[Manifest], place: &Place, url: &str) -> String {
+    match newest_first.first() {
+        None => format!("no snapshot of {place} in {url}"),
+        Some(newest) => {
+            let stored: u64 = newest_first.iter().map(|manifest| manifest.bytes.stored).sum();
+            let count = counted(newest_first.len() as u64, "snapshot", "snapshots");
+            format!("{count} of {place} in {url}, {} stored by them, newest {}", ByteSize(stored), newest.id)
+        }
+    }
+}
+
+fn data(newest_first: &[Manifest]) -> Vec<Value> {
+    let older = newest_first.iter().skip(1).map(Some).chain([None]);
+    newest_first.iter().zip(older).map(|(manifest, before)| snapshot(manifest, before)).collect()
+}
+
+fn snapshot(manifest: &Manifest, before: Option<&Manifest>) -> Value {
+    json!({
+        "id": manifest.id,
+        "started": manifest.started,
+        "finished": manifest.finished,
+        "bytes": manifest.bytes,
+        "files": manifest.files,
+        "verified": manifest.verified.how,
+        "trend_bytes": before.map(|before| trend(manifest, before)),
+        "tags": manifest.tags,
+        "only": manifest.only,
+        "partial": manifest.partial,
+        "encryption": manifest.encryption,
+        "recipients": manifest.recipients,
+        "payloads": manifest.payloads,
+    })
+}
+
+/// How much larger a snapshot is than the one before it, in plain bytes.
+fn trend(manifest: &Manifest, before: &Manifest) -> i64 {
+    manifest.bytes.plain.cast_signed() - before.bytes.plain.cast_signed()
+}
+
+fn text(newest_first: &[Manifest], long: bool, now: DateTime<Utc>) -> String {
+    if newest_first.is_empty() {
+        return String::new();
+    }
+    let mut text = format!(
+        "  {:<22} {:<17} {:>10} {:>10} {:>11} {:>7} {:>8} {:<9} {}\n",
+        "id", "finished", "plain", "stored", "trend", "new", "changed", "verified", "age"
+    );
+    let older = newest_first.iter().skip(1).map(Some).chain([None]);
+    for (manifest, before) in newest_first.iter().zip(older) {
+        let age = (now - manifest.finished).to_std().map(spoken).unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "  {:<22} {:<17} {:>10} {:>10} {:>11} {:>7} {:>8} {:<9} {age}{}",
+            manifest.id,
+            manifest.finished.with_timezone(&Local).format("%Y-%m-%d %H:%M"),
+            ByteSize(manifest.bytes.plain),
+            ByteSize(manifest.bytes.stored),
+            before.map(|before| signed(trend(manifest, before))).unwrap_or_default(),
+            manifest.files.new,
+            manifest.files.changed,
+            manifest.verified.how,
+            remarks(manifest),
+        );
+        if long {
+            parts(&mut text, manifest);
+        }
+    }
+    text
+}
+
+fn signed(bytes: i64) -> String {
+    let size = ByteSize(bytes.unsigned_abs());
+    if bytes < 0 { format!("-{size}") } else { format!("+{size}") }
+}
+
+fn remarks(manifest: &Manifest) -> String {
+    let mut remarks: Vec<String> = manifest.tags.iter().map(|tag| format!("#{tag}")).collect();
+    if !manifest.only.is_empty() {
+        remarks.push(format!("only {}", manifest.only.join(", ")));
+    }
+    if manifest.partial {
+        remarks.push("partial".to_owned());
+    }
+    if remarks.is_empty() { String::new() } else { format!("  {}", remarks.join("  ")) }
+}
+
+fn parts(text: &mut String, manifest: &Manifest) {
+    for payload in &manifest.payloads {
+        let entries = counted(payload.entries, "entry", "entries");
+        let _ = writeln!(
+            text,
+            "      {:<24} {:>10} stored, {entries}, {}",
+            payload.name,
+            ByteSize(payload.bytes_stored),
+            payload.object
+        );
+    }
+    let stored: u64 = manifest.packs.iter().map(|pack| pack.bytes_stored).sum();
+    let _ = writeln!(text, "      {} with {}", counted(manifest.packs.len() as u64, "pack", "packs"), ByteSize(stored));
+}

@@ -1,0 +1,465 @@
+//! What one run knows while it goes on, and the steps that take the parts.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use rand::Rng;
+use shipshape_core::archive::entry::Bytes;
+use shipshape_core::archive::index::{self, Header};
+use shipshape_core::archive::manifest::{FileCounts, Manifest, Pack, Payload, PayloadKind, Sizes};
+use shipshape_core::archive::names::{self, SnapshotId, Wrapping};
+use shipshape_core::archive::seal::{Finished, Sealed, SealedWriter, Sealing, read_back};
+use shipshape_core::error::Failure;
+use shipshape_core::progress::Progress;
+use shipshape_core::report::Notice;
+use shipshape_core::run::Run;
+use shipshape_core::signal;
+
+use super::commit;
+use crate::cache::{Cache, CacheWriter, Database, Previous};
+use crate::cli::RunArgs;
+use crate::known::usable_packs;
+use crate::packer::Troubles;
+use crate::plan::Plan;
+use crate::retire::{PackUse, retire};
+use crate::sources::config::{self, ConfigFile};
+use crate::sources::discovery::{Role, look_over};
+use crate::sources::files::{self, Discover, FilesTask};
+use crate::sources::sqlite;
+use crate::target::{Keys, Target};
+use crate::walk::Met;
+
+/// A run.
+pub(crate) struct Session<'a> {
+    pub(crate) target: &'a Target,
+    pub(crate) keys: &'a Keys,
+    pub(crate) run: &'a Run,
+    pub(crate) id: SnapshotId,
+    /// What to compare with.
+    pub(crate) previous: Option<Previous>,
+    /// Objects of the place, relative to it, with their sizes.
+    listed: BTreeMap<String, u64>,
+    usable: BTreeSet<String>,
+    cache: Option<Cache>,
+    scratch: PathBuf,
+    /// The part that goes furthest back among payloads of this run, for the report.
+    parts: RefCell<Vec<Part>>,
+}
+
+/// A part as the report tells it.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    /// Its name.
+    pub(crate) name: String,
+    /// What it is.
+    pub(crate) kind: PayloadKind,
+    /// Bytes that a restore of it writes.
+    pub(crate) bytes_plain: u64,
+    /// Bytes that it added to the store.
+    pub(crate) bytes_stored: u64,
+    /// Whether it is that of an earlier snapshot, nothing having changed.
+    pub(crate) unchanged: bool,
+}
+
+/// A snapshot that exists.
+pub(crate) struct Taken {
+    pub(crate) manifest: Manifest,
+    pub(crate) payloads: Vec<Part>,
+    pub(crate) cache: Option<CacheWriter>,
+    pub(crate) live: BTreeMap<String, u64>,
+    pub(crate) databases: Vec<Database>,
+}
+
+/// What the parts of a snapshot add up to.
+#[derive(Default)]
+struct Sum {
+    payloads: Vec<Payload>,
+    packs: Vec<Pack>,
+    counts: FileCounts,
+    sizes: Sizes,
+    troubles: Troubles,
+    cache: Option<CacheWriter>,
+    live: BTreeMap<String, u64>,
+    config: Vec<ConfigFile>,
+    late: Vec<(Bytes, PathBuf)>,
+}
+
+/// What this machine remembers of the last snapshot, if it can be built upon: same store, same keys.
+pub(crate) fn remembered(target: &Target, keys: &Keys) -> (Option<Cache>, Option<Previous>, Option<Notice>) {
+    let cache = match Cache::open(&target.state, &target.marker.id, target.place()) {
+        Ok(cache) => cache,
+        Err(refused) => return (None, None, Some(Failure::from(refused).notice())),
+    };
+    let (previous, notice) = cache.load(&target.state);
+    // Content for other recipients cannot be referred to: who holds only the new keys could not read it.
+    let same_keys = |manifest: &Manifest| {
+        manifest.store == target.marker.id
+            && manifest.encryption == keys.wrapping.encryption
+            && manifest.recipients == keys.recipients.texts()
+    };
+    (Some(cache), previous.filter(|previous| same_keys(&previous.manifest)), notice)
+}
+
+impl<'a> Session<'a> {
+    /// Looks at what there is: in the state folder and in the store.
+    pub(crate) fn begin(target: &'a Target, keys: &'a Keys, run: &'a Run) -> Result<Self, Failure> {
+        let (cache, previous, notice) = remembered(target, keys);
+        if let Some(notice) = notice {
+            run.warn(notice);
+        }
+        let listed = list_objects(target)?;
+        let (usable, lost) = usable_of(previous.as_ref(), &listed);
+        if lost > 0 {
+            run.warn(lost_packs(lost));
+        }
+        let id = new_id(run, &listed);
+        let place = target.place();
+        let scratch = target.state.folder(&format!("tmp/{}_{}", place.host, place.app))?;
+        let parts = RefCell::default();
+        let session = Self { target, keys, run, id, previous, listed, usable, cache, scratch, parts };
+        session.clear_scratch();
+        session.mind_the_clock();
+        Ok(session)
+    }
+
+    /// Takes all parts and commits.
+    pub(crate) fn take(&self, mut plan: Plan, args: &RunArgs) -> Result<Taken, Failure> {
+        let mut sum = Sum::default();
+        let discover = self.discover_at_first(&mut plan);
+        // Databases before files: a row must never refer to a file that came after it and is not in the snapshot.
+        self.take_databases(&mut plan, &mut sum)?;
+        plan.check_parts()?;
+        self.take_files(&plan, discover, &mut sum)?;
+        self.take_late_databases(&mut plan, &mut sum)?;
+        self.take_config(&plan, &mut sum)?;
+        signal::check()?;
+        let databases = plan.known.databases();
+        self.commit(plan, args, sum, databases)
+    }
+
+    fn commit(&self, plan: Plan, args: &RunArgs, sum: Sum, databases: Vec<Database>) -> Result<Taken, Failure> {
+        let mut sum = sum;
+        for notice in sum.troubles.notices() {
+            self.run.warn(notice);
+        }
+        sum.counts.skipped += sum.troubles.missing();
+        let parts = self.parts.take();
+        sum.sizes.plain = parts.iter().map(|part| part.bytes_plain).sum();
+        sum.sizes.stored = parts.iter().map(|part| part.bytes_stored).sum();
+        let manifest = commit::Draft {
+            payloads: sum.payloads,
+            packs: files::referenced(&sum.packs, self.previous.as_ref(), &sum.live),
+            files: sum.counts,
+            bytes: sum.sizes,
+            partial: sum.troubles.partial(),
+            only: plan.only,
+            tags: args.tag.clone(),
+        };
+        let manifest = commit::commit(self, manifest)?;
+        Ok(Taken { manifest, payloads: parts, cache: sum.cache, live: sum.live, databases })
+    }
+
+    /// With nothing to go by, everything is looked over once: databases must be copied before the files are.
+    fn discover_at_first(&self, plan: &mut Plan) -> Discover {
+        if self.previous.is_some() {
+            return Discover::Yes;
+        }
+        let found = look_over(plan.walk(), &plan.known);
+        for (path, _) in found.databases {
+            plan.known.add(path);
+        }
+        Discover::No
+    }
+
+    fn take_databases(&self, plan: &mut Plan, sum: &mut Sum) -> Result<(), Failure> {
+        for (path, name) in plan.known.databases.clone() {
+            if !plan.wants(&name) {
+                continue;
+            }
+            match self.take_database(plan, &path, &name, sum) {
+                Err(refused)
+                    if !plan.is_stated(&path)
+                        && matches!(refused.code(), "sqlite.missing" | "sqlite.not_a_database") =>
+                {
+                    // Found by its header once, and gone or something else now: its owner's doing, but worth a word.
+                    plan.known.databases.remove(&path);
+                    let message = format!("{} is no database any more: {}", path.shown(), refused.message());
+                    self.run.warn(Notice::new("sqlite.gone", message, "its last copy stays in the earlier snapshots"));
+                }
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    fn take_database(&self, plan: &Plan, path: &Bytes, name: &str, sum: &mut Sum) -> Result<(), Failure> {
+        signal::check()?;
+        let source = plan.source_of(path);
+        let copy = sqlite::copy(&source, path, &self.scratch)?;
+        if let Some(complaint) = &copy.complaint {
+            let message = format!("SQLite finds {} damaged: {complaint}", source.display());
+            let hint = format!(
+                "it was copied as it is; look for a whole one: restore list, or sqlite3 {} .recover",
+                source.display()
+            );
+            self.run.warn(Notice::new("sqlite.damaged", message, hint));
+        }
+        let bytes = copy.bytes();
+        let writer = copy.seal(self.sealing(), &self.id, name)?;
+        self.finish_payload(writer, name, PayloadKind::Sqlite, (1, bytes), sum)
+    }
+
+    fn take_late_databases(&self, plan: &mut Plan, sum: &mut Sum) -> Result<(), Failure> {
+        for (path, _) in std::mem::take(&mut sum.late) {
+            let name = plan.known.add(path.clone());
+            if plan.wants(&name) {
+                self.take_database(plan, &path, &name, sum)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_files(&self, plan: &Plan, discover: Discover, sum: &mut Sum) -> Result<(), Failure> {
+        if !plan.wants("files") {
+            find_config(plan, sum);
+            return Ok(());
+        }
+        let expected = self.previous.as_ref().map(|previous| previous.manifest.bytes.plain);
+        let progress = Progress::bytes(expected, "files", self.run.common().quiet);
+        let header = self.header(plan);
+        let task = FilesTask {
+            sealing: self.sealing(),
+            id: &self.id,
+            header: &header,
+            previous: self.previous.as_ref(),
+            usable: &self.usable,
+            known: &plan.known,
+            discover,
+            progress: &progress,
+        };
+        let cache = self.cache.as_ref().and_then(|cache| cache.writer().ok());
+        let taken = files::take(&task, plan.walk(), cache)?;
+        self.add_files(taken, sum);
+        Ok(())
+    }
+
+    fn add_files(&self, taken: files::FilesTaken, sum: &mut Sum) {
+        let tally = taken.tally;
+        let packed: u64 = taken.packs.iter().map(|pack| pack.bytes_stored).sum();
+        self.parts.borrow_mut().push(Part {
+            name: "files".to_owned(),
+            kind: PayloadKind::Files,
+            bytes_plain: tally.bytes,
+            bytes_stored: packed + taken.index.bytes_stored,
+            unchanged: taken.packs.is_empty(),
+        });
+        sum.payloads.push(payload("files", PayloadKind::Files, taken.index, taken.entries));
+        sum.counts = FileCounts {
+            total: tally.new + tally.changed + tally.unchanged,
+            new: tally.new,
+            changed: tally.changed,
+            unchanged: tally.unchanged,
+            skipped: taken.special,
+        };
+        sum.packs = taken.packs;
+        sum.live = tally.live;
+        sum.troubles.add(tally.troubles);
+        sum.cache = taken.cache;
+        sum.config = taken.config;
+        sum.late = taken.databases;
+    }
+
+    fn take_config(&self, plan: &Plan, sum: &mut Sum) -> Result<(), Failure> {
+        if sum.config.is_empty() || !plan.wants("config") {
+            return Ok(());
+        }
+        let files = std::mem::take(&mut sum.config);
+        let taken = config::seal(&files, self.sealing(), &self.id, &mut sum.troubles)?;
+        self.finish_payload(taken.writer, "config", PayloadKind::Config, (taken.files, taken.bytes), sum)
+    }
+
+    /// Ends a payload; one that is as it was is not stored again, but that of the last snapshot referred to.
+    fn finish_payload(
+        &self,
+        writer: SealedWriter,
+        name: &str,
+        kind: PayloadKind,
+        (entries, bytes_plain): (u64, u64),
+        sum: &mut Sum,
+    ) -> Result<(), Failure> {
+        let before = self.earlier(name, kind);
+        let same = |sha256: &str| before.is_some_and(|before| before.sha256_plain == sha256);
+        let (payload, bytes_stored) = match (writer.finish_unless(same)?, before) {
+            (Finished::Known, Some(before)) => (before.clone(), 0),
+            (Finished::Known, None) => return Ok(()),
+            (Finished::Stored(sealed), _) => {
+                read_back(self.target.store.as_ref(), self.target.place(), &sealed)?;
+                let stored = sealed.bytes_stored;
+                (payload(name, kind, sealed, entries), stored)
+            }
+        };
+        let unchanged = bytes_stored == 0;
+        self.parts.borrow_mut().push(Part { name: name.to_owned(), kind, bytes_plain, bytes_stored, unchanged });
+        sum.payloads.push(payload);
+        Ok(())
+    }
+
+    /// The payload of that name in the last snapshot, if its object is there and wrapped as this run's are.
+    fn earlier(&self, name: &str, kind: PayloadKind) -> Option<&Payload> {
+        let payloads = &self.previous.as_ref()?.manifest.payloads;
+        let usable = |payload: &&Payload| {
+            payload.name == name
+                && payload.kind == kind
+                && Wrapping::of_name(&payload.object) == self.keys.wrapping
+                && self.listed.get(&payload.object) == Some(&payload.bytes_stored)
+        };
+        payloads.iter().find(usable)
+    }
+
+    fn header(&self, plan: &Plan) -> Header {
+        use std::os::unix::ffi::OsStrExt;
+        Header {
+            format: index::FORMAT,
+            app_dir: plan.app_dir.as_os_str().as_bytes().into(),
+            roots: plan.roots.clone(),
+            exclude: plan.rules.exclude.texts().to_vec(),
+            started: self.run.started(),
+        }
+    }
+
+    pub(crate) fn sealing(&self) -> Sealing<'_> {
+        self.keys.sealing(self.target)
+    }
+
+    /// Remembers the snapshot for the next run. The snapshot stands, whether this works or not.
+    pub(crate) fn remember(
+        &self,
+        written: Option<CacheWriter>,
+        manifest: &Manifest,
+        live: BTreeMap<String, u64>,
+        databases: Vec<Database>,
+    ) {
+        if !manifest.payloads.iter().any(|payload| payload.kind == PayloadKind::Files) {
+            return;
+        }
+        let (Some(cache), Some(written)) = (&self.cache, written) else {
+            return self.run.warn(cache_not_written());
+        };
+        if let Err(refused) = cache.commit(written, manifest, live, databases) {
+            self.run.warn(Failure::from(refused).notice());
+        }
+    }
+
+    /// Removes what this run has written, manifest first; the error that made it fail is what counts.
+    pub(crate) fn abandon(&self) {
+        commit::abandon(self.target, &self.id);
+    }
+
+    /// Tells what may be wrong though nothing failed.
+    pub(crate) fn say_what_is_odd(&self, manifest: &Manifest) {
+        let Some(previous) = &self.previous else { return };
+        if let Some(notice) = commit::shrunk(&previous.manifest, manifest) {
+            self.run.warn(notice);
+        }
+    }
+
+    fn clear_scratch(&self) {
+        // Copies of databases that a killed run left; under the lock, nobody else's.
+        for entry in std::fs::read_dir(&self.scratch).into_iter().flatten().flatten() {
+            let _ = std::fs::remove_dir_all(entry.path()).or_else(|_| std::fs::remove_file(entry.path()));
+        }
+    }
+
+    fn mind_the_clock(&self) {
+        let newest = self.listed.keys().filter_map(|object| names::id_of(object)).max();
+        if let Some(newest) = newest.filter(|newest| newest.time() > self.id.time()) {
+            let message = format!("the clock is earlier than the newest snapshot, {newest}");
+            self.run.warn(Notice::new(
+                "clock.backwards",
+                message,
+                "check the clock: timedatectl; nothing is pruned until it is right",
+            ));
+        }
+    }
+}
+
+/// Without the files, their tree is still walked for the configuration in it.
+fn find_config(plan: &Plan, sum: &mut Sum) {
+    for met in plan.walk() {
+        if let Met::Entry { entry, source, .. } = met
+            && plan.known.role(&entry) == Role::Config
+        {
+            sum.config.push(ConfigFile { entry, source });
+        }
+    }
+}
+
+fn payload(name: &str, kind: PayloadKind, sealed: Sealed, entries: u64) -> Payload {
+    Payload {
+        name: name.to_owned(),
+        kind,
+        object: sealed.object,
+        bytes_plain: sealed.bytes_plain,
+        bytes_stored: sealed.bytes_stored,
+        sha256_plain: sealed.sha256_plain.unwrap_or_default(),
+        sha256_stored: sealed.sha256_stored,
+        entries,
+    }
+}
+
+fn list_objects(target: &Target) -> Result<BTreeMap<String, u64>, Failure> {
+    let prefix = target.place().key("");
+    let mut listed = BTreeMap::new();
+    for folder in ["packs", "snapshots"] {
+        for object in target.store.list(&target.place().key(folder))? {
+            if let Some(relative) = object.key.strip_prefix(&prefix) {
+                listed.insert(relative.to_owned(), object.bytes);
+            }
+        }
+    }
+    Ok(listed)
+}
+
+/// The packs to build upon, and the number of those that are lost.
+fn usable_of(previous: Option<&Previous>, listed: &BTreeMap<String, u64>) -> (BTreeSet<String>, usize) {
+    let Some(previous) = previous else { return (BTreeSet::new(), 0) };
+    let all = usable_packs(previous, listed, &BTreeSet::new());
+    let lost = previous.manifest.packs.len() - all.len();
+    let uses: Vec<PackUse> = previous
+        .manifest
+        .packs
+        .iter()
+        .map(|pack| PackUse {
+            pack: pack.name().to_owned(),
+            bytes: pack.bytes_plain,
+            live: previous.live.get(pack.name()).copied().unwrap_or_default(),
+        })
+        .collect();
+    (usable_packs(previous, listed, &retire(&uses)), lost)
+}
+
+fn lost_packs(lost: usize) -> Notice {
+    let message = format!("{lost} packs of the last snapshot are missing from the store or cut short");
+    Notice::new(
+        "store.packs_lost",
+        message,
+        "their files were stored anew; earlier snapshots lack them: backup check --all",
+    )
+}
+
+fn cache_not_written() -> Notice {
+    let message = "the local cache could not be written";
+    Notice::new(
+        "state.cache",
+        message,
+        "the next run stores everything anew; free some space where the state folder is",
+    )
+}
+
+/// An id that is not taken. Runs of the same second must order as they came, for the newest to be the newest: a later one
+/// gets a larger number, or the next second where there is none.
+fn new_id(run: &Run, listed: &BTreeMap<String, u64>) -> SnapshotId {
+    let newest = listed.keys().filter_map(|object| names::id_of(object)).max();
+    SnapshotId::new_after(run.started(), rand::rng().random(), newest.as_ref())
+}

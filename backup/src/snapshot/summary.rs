@@ -1,0 +1,92 @@
+//! What `backup run` reports.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+use shipshape_core::archive::manifest::{Manifest, PayloadKind};
+use shipshape_core::exit::Exit;
+use shipshape_core::run::Outcome;
+use shipshape_core::units::{ByteSize, counted};
+
+use super::session::{Part, Session};
+use crate::prune::Pruned;
+
+/// The report of a snapshot that exists.
+pub(super) fn outcome(session: &Session<'_>, manifest: &Manifest, parts: &[Part], pruned: Option<&Pruned>) -> Outcome {
+    let mut outcome = Outcome::ok(summary(manifest, parts));
+    outcome.data = data(session, manifest, parts, pruned);
+    outcome.text = text(session, manifest, parts, pruned);
+    outcome.exit = Exit::Ok;
+    outcome
+}
+
+fn summary(manifest: &Manifest, parts: &[Part]) -> String {
+    let databases = parts.iter().filter(|part| part.kind == PayloadKind::Sqlite).count() as u64;
+    let databases = match databases {
+        0 => String::new(),
+        some => format!("{}, ", counted(some, "database", "databases")),
+    };
+    format!(
+        "snapshot {}: {databases}{}, {} new",
+        manifest.id,
+        counted(manifest.files.total, "file", "files"),
+        ByteSize(manifest.bytes.stored)
+    )
+}
+
+fn data(session: &Session<'_>, manifest: &Manifest, parts: &[Part], pruned: Option<&Pruned>) -> Value {
+    json!({
+        "snapshot": {
+            "id": manifest.id,
+            "host": manifest.host,
+            "app": manifest.app,
+            "store": session.target.store.url(),
+            "started": manifest.started,
+            "finished": manifest.finished,
+            "previous": manifest.previous,
+            "tags": manifest.tags,
+            "only": manifest.only,
+            "partial": manifest.partial,
+            "verified": manifest.verified.how,
+        },
+        "files": manifest.files,
+        "bytes": manifest.bytes,
+        "payloads": parts.iter().map(part_data).collect::<Vec<_>>(),
+        "pruned": pruned.map(Pruned::data),
+    })
+}
+
+fn part_data(part: &Part) -> Value {
+    json!({
+        "name": part.name,
+        "kind": part.kind,
+        "bytes_plain": part.bytes_plain,
+        "bytes_stored": part.bytes_stored,
+        "unchanged": part.unchanged,
+    })
+}
+
+fn text(session: &Session<'_>, manifest: &Manifest, parts: &[Part], pruned: Option<&Pruned>) -> String {
+    let mut text = String::new();
+    for part in parts {
+        let note = if part.unchanged { "  unchanged" } else { "" };
+        let (plain, stored) = (ByteSize(part.bytes_plain), ByteSize(part.bytes_stored));
+        let _ = writeln!(text, "  {:<24} {plain:>10}   {stored:>10} new{note}", part.name);
+    }
+    let files = manifest.files;
+    let _ = writeln!(
+        text,
+        "  files: {} new, {} changed, {} unchanged, {} skipped",
+        files.new, files.changed, files.unchanged, files.skipped
+    );
+    if let Some(pruned) = pruned.filter(|pruned| !pruned.is_empty()) {
+        let _ = writeln!(text, "  pruned: {}", pruned.summary());
+    }
+    let _ = writeln!(
+        text,
+        "  read back and compared; it lies in {}/{}",
+        session.target.store.url(),
+        session.target.place()
+    );
+    text
+}

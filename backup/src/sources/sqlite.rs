@@ -1,0 +1,270 @@
+//! SQLite databases, copied by the online backup API in one step: a consistent copy, write-ahead log included, while
+//! the application goes on.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, OpenFlags};
+use shipshape_core::archive::entry::{Bytes, Entry, Kind};
+use shipshape_core::archive::names::{self, SnapshotId};
+use shipshape_core::archive::seal::{Effort, PlainHash, SealedWriter, Sealing};
+use shipshape_core::archive::store::StoreError;
+use shipshape_core::archive::tarball::TarWriter;
+use shipshape_core::atomic;
+use shipshape_core::clock::Stopwatch;
+use shipshape_core::error::{Explain, Failure};
+use shipshape_core::exit::Exit;
+use shipshape_core::signal;
+
+use crate::facts;
+
+/// How long a database may stay locked before the run gives up.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long to wait before trying a locked database again.
+const PAUSE: Duration = Duration::from_millis(50);
+/// All pages in one step: a step that has to be resumed starts over whenever somebody writes (sqlite.org/backup.html).
+const ALL_PAGES: i32 = -1;
+
+/// Why a database could not be copied.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SqliteError {
+    /// There is no such file.
+    #[error("the database {} does not exist", path.display())]
+    Missing {
+        /// The database.
+        path: PathBuf,
+    },
+    /// It is not a database.
+    #[error("{} is not a SQLite database", path.display())]
+    NotADatabase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Somebody holds it locked.
+    #[error("the database {} stayed locked for {} s", path.display(), PATIENCE.as_secs())]
+    Locked {
+        /// The database.
+        path: PathBuf,
+    },
+    /// SQLite refused.
+    #[error("cannot copy the database {}", path.display())]
+    Sqlite {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: rusqlite::Error,
+    },
+    /// The temporary copy cannot be written or read.
+    #[error("cannot make a temporary copy of {} in {}", path.display(), scratch.display())]
+    Scratch {
+        /// The database.
+        path: PathBuf,
+        /// The folder for temporary copies.
+        scratch: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+}
+
+impl Explain for SqliteError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Missing { .. } => "sqlite.missing",
+            Self::NotADatabase { .. } => "sqlite.not_a_database",
+            Self::Locked { .. } => "sqlite.locked",
+            Self::Sqlite { .. } => "sqlite.failed",
+            Self::Scratch { .. } => "sqlite.scratch",
+        }
+    }
+
+    fn hint(&self) -> String {
+        match self {
+            Self::Missing { path } => {
+                format!("check [backup] sqlite in the configuration; is the disk with {} mounted?", path.display())
+            }
+            Self::NotADatabase { path } => {
+                format!("look at it: file {0}; encrypted databases cannot be copied", path.display())
+            }
+            Self::Locked { path } => format!("find who holds it: fuser -v {}", path.display()),
+            Self::Sqlite { path, .. } => format!("check it: sqlite3 {} 'pragma integrity_check'", path.display()),
+            Self::Scratch { scratch, .. } => {
+                format!(
+                    "the copy needs as much room as the database: df -h {}; another place: --state",
+                    scratch.display()
+                )
+            }
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Missing { .. }
+            | Self::NotADatabase { .. }
+            | Self::Locked { .. }
+            | Self::Sqlite { .. }
+            | Self::Scratch { .. } => Exit::Critical,
+        }
+    }
+}
+
+/// A consistent copy in a temporary file, and the facts of the original.
+pub(crate) struct Copy {
+    file: tempfile::NamedTempFile,
+    /// A folder of its own, because SQLite leaves files beside a copy that is in WAL mode.
+    _folder: tempfile::TempDir,
+    entry: Entry,
+    /// What SQLite's own quick check says against it, if anything.
+    pub(crate) complaint: Option<String>,
+}
+
+/// Copies the database at `source` into a temporary file in `scratch`.
+pub(crate) fn copy(source: &Path, path: &Bytes, scratch: &Path) -> Result<Copy, Failure> {
+    let entry = look(source, path)?;
+    let scratched = |cause| SqliteError::Scratch { path: source.to_owned(), scratch: scratch.to_owned(), cause };
+    let folder = atomic::temporary_folder(scratch).map_err(scratched)?;
+    let file = atomic::temporary(folder.path()).map_err(scratched)?;
+    copy_pages(source, file.path(), scratch)?;
+    let complaint = quick_check(file.path()).map_err(|cause| refused(source, scratch, cause))?;
+    let size = file.path().metadata().map_err(scratched)?.len();
+    Ok(Copy { file, _folder: folder, entry: Entry { size, ..entry }, complaint })
+}
+
+/// The facts of the file itself. A missing one is an error and never an empty database, which SQLite would make of it.
+fn look(source: &Path, path: &Bytes) -> Result<Entry, SqliteError> {
+    let facts = match std::fs::metadata(source) {
+        Err(refused) if refused.kind() == io::ErrorKind::NotFound => {
+            return Err(SqliteError::Missing { path: source.to_owned() });
+        }
+        other => other.map_err(|_| SqliteError::NotADatabase { path: source.to_owned() })?,
+    };
+    let entry = facts::entry_of(&path.0, &facts).filter(|entry| entry.kind == Kind::File);
+    let mut entry = entry.ok_or_else(|| SqliteError::NotADatabase { path: source.to_owned() })?;
+    entry.xattrs = facts::attributes_of_path(source).unwrap_or_default();
+    Ok(entry)
+}
+
+fn copy_pages(source: &Path, target: &Path, scratch: &Path) -> Result<(), Failure> {
+    let failed = |cause| refused(source, scratch, cause);
+    // Read only, so that nothing of the original changes: a last connection that may write would fold in its log.
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let from = Connection::open_with_flags(source, flags).map_err(failed)?;
+    let mut to = Connection::open(target).map_err(failed)?;
+    // The copy is thrown away if anything happens: no journal, no fsync.
+    to.execute_batch("pragma journal_mode = off; pragma synchronous = off;").map_err(failed)?;
+    let backup = Backup::new(&from, &mut to).map_err(failed)?;
+    let waiting = Stopwatch::start();
+    loop {
+        signal::check()?;
+        match backup.step(ALL_PAGES).map_err(failed)? {
+            StepResult::Done => return Ok(()),
+            _ if waiting.elapsed() > PATIENCE => return Err(SqliteError::Locked { path: source.to_owned() }.into()),
+            _ => thread::sleep(PAUSE),
+        }
+    }
+}
+
+/// Reads the whole copy as SQLite does: a database that was damaged before the backup is better known now than later.
+fn quick_check(copy: &Path) -> rusqlite::Result<Option<String>> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(copy, flags)?;
+    let said: String = connection.query_row("pragma quick_check(1)", [], |row| row.get(0))?;
+    Ok((said != "ok").then_some(said))
+}
+
+fn refused(source: &Path, scratch: &Path, cause: rusqlite::Error) -> SqliteError {
+    use rusqlite::ErrorCode as Code;
+    let path = source.to_owned();
+    match cause.sqlite_error_code() {
+        Some(Code::NotADatabase) => SqliteError::NotADatabase { path },
+        Some(Code::DatabaseBusy | Code::DatabaseLocked) => SqliteError::Locked { path },
+        Some(Code::DiskFull) => {
+            SqliteError::Scratch { path, scratch: scratch.to_owned(), cause: io::ErrorKind::StorageFull.into() }
+        }
+        _ => SqliteError::Sqlite { path, cause },
+    }
+}
+
+impl Copy {
+    /// Its size in bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.entry.size
+    }
+
+    /// Writes it as the payload `name`: a tar of one file under the database's own path.
+    pub(crate) fn seal(self, sealing: Sealing<'_>, id: &SnapshotId, name: &str) -> Result<SealedWriter, Failure> {
+        let object = names::payload(id, &format!("database-{name}.tar"), sealing.wrapping);
+        let writer = SealedWriter::create(sealing, object, Effort::Usual, PlainHash::Sha256)?;
+        let key = writer.key().to_owned();
+        let failed = |cause| StoreError::from_io("write", &key, cause);
+        let mut tar = TarWriter::new(writer);
+        tar.begin_file(&self.entry, None).map_err(failed)?;
+        let mut file = File::open(self.file.path()).map_err(|cause| self.unreadable(cause))?;
+        let mut buffer = vec![0; 256 * 1024];
+        loop {
+            signal::check()?;
+            match file.read(&mut buffer).map_err(|cause| self.unreadable(cause))? {
+                0 => break,
+                length => tar.data(&buffer[..length]).map_err(failed)?,
+            }
+        }
+        tar.end_file().map_err(failed)?;
+        Ok(tar.finish().map_err(failed)?)
+    }
+
+    fn unreadable(&self, cause: io::Error) -> SqliteError {
+        let scratch = self.file.path().parent().unwrap_or_else(|| Path::new("."));
+        SqliteError::Scratch { path: PathBuf::from(self.entry.path.shown()), scratch: scratch.to_owned(), cause }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn database(folder: &Path) -> (PathBuf, Connection) {
+        let path = folder.join("app.db");
+        let connection = Connection::open(&path).unwrap();
+        connection
+            .execute_batch("pragma journal_mode = wal; create table t (x); insert into t values (1), (2);")
+            .unwrap();
+        (path, connection)
+    }
+
+    #[test]
+    fn rows_that_are_only_in_the_log_are_copied_and_the_original_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, connection) = database(folder.path());
+        connection.execute_batch("pragma wal_autocheckpoint = 0; insert into t values (3);").unwrap();
+        let before = std::fs::read(&path).unwrap();
+        let copy = copy(&path, &b"app.db".as_slice().into(), folder.path()).unwrap();
+        let rows: i64 =
+            Connection::open(copy.file.path()).unwrap().query_row("select count(*) from t", [], |r| r.get(0)).unwrap();
+        assert_eq!(rows, 3);
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+        assert!(copy.complaint.is_none());
+    }
+
+    #[test]
+    fn a_missing_database_is_an_error_and_none_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gone.db");
+        let refused = copy(&path, &b"gone.db".as_slice().into(), folder.path()).err().unwrap();
+        assert_eq!(refused.code(), "sqlite.missing");
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_is_not_a_database_is_said_to_be_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notes.db");
+        shipshape_core::atomic::replace(&path, &vec![b'x'; 4096]).unwrap();
+        let refused = copy(&path, &b"notes.db".as_slice().into(), folder.path()).err().unwrap();
+        assert_eq!(refused.code(), "sqlite.not_a_database");
+    }
+}
