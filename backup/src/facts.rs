@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-use rustix::fs::{fgetxattr, flistxattr, lgetxattr, llistxattr};
+use rustix::fs::{fgetxattr, flistxattr, flistxattr_query, lgetxattr, llistxattr, llistxattr_query};
 use rustix::io::Errno;
 use shipshape_core::archive::entry::{Bytes, Entry, Kind, Time};
 
@@ -79,22 +79,23 @@ pub(crate) fn same_result(now: &Entry, before: &Entry) -> bool {
 /// The extended attributes of an open file.
 pub(crate) fn attributes_of_open(file: impl AsFd) -> io::Result<Vec<(Bytes, Bytes)>> {
     let file = file.as_fd();
-    collect(|buffer| flistxattr(file, buffer), |name, buffer| fgetxattr(file, name, buffer))
+    collect(flistxattr_query(file), |buffer| flistxattr(file, buffer), |name, buffer| fgetxattr(file, name, buffer))
 }
 
 /// The extended attributes of what a path names, itself and not what it links to.
 pub(crate) fn attributes_of_path(path: &Path) -> io::Result<Vec<(Bytes, Bytes)>> {
-    collect(|buffer| llistxattr(path, buffer), |name, buffer| lgetxattr(path, name, buffer))
+    collect(llistxattr_query(path), |buffer| llistxattr(path, buffer), |name, buffer| lgetxattr(path, name, buffer))
 }
 
 /// Attributes are bounded by the kernel: 64 KiB for the list and for each value (xattr(7)).
 const ATTRIBUTE_LIMIT: usize = 64 * 1024;
 
 fn collect(
+    length: Result<usize, Errno>,
     list: impl Fn(&mut [u8]) -> Result<usize, Errno>,
     get: impl Fn(&std::ffi::CStr, &mut [u8]) -> Result<usize, Errno>,
 ) -> io::Result<Vec<(Bytes, Bytes)>> {
-    match list(&mut []) {
+    match length {
         // Most files have none, and this is the only call then.
         Ok(0) | Err(Errno::OPNOTSUPP) => return Ok(Vec::new()),
         Ok(_) => {}
@@ -127,6 +128,21 @@ mod tests {
         let path = folder.path().join("s");
         let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
         assert!(entry_of(b"s", &std::fs::symlink_metadata(&path).unwrap()).is_none());
+    }
+
+    #[test]
+    fn attributes_are_read_from_the_path_and_from_the_open_file_alike() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        shipshape_core::atomic::replace(&path, b"x").unwrap();
+        assert!(attributes_of_path(&path).unwrap().is_empty());
+        let flags = rustix::fs::XattrFlags::empty();
+        if rustix::fs::setxattr(&path, "user.note", b"\xff\x00", flags).is_err() {
+            return; // A file system without them has nothing to read.
+        }
+        let expected = vec![(Bytes::from(b"user.note".as_slice()), Bytes::from(b"\xff\x00".as_slice()))];
+        assert_eq!(attributes_of_path(&path).unwrap(), expected);
+        assert_eq!(attributes_of_open(std::fs::File::open(&path).unwrap()).unwrap(), expected);
     }
 
     #[test]

@@ -14,6 +14,7 @@
 
 pub mod catalog;
 pub mod entry;
+mod frames;
 pub mod index;
 pub mod keys;
 pub mod manifest;

@@ -1,13 +1,15 @@
 //! Writing an object: compress, then encrypt, then count and hash what is stored, in one stream without a temporary
 //! copy of the plain bytes.
 
+use std::hash::Hasher as _;
 use std::io::{self, Write};
 
 use age::stream::StreamWriter;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
-use zstd::stream::write::Encoder as ZstdEncoder;
+use twox_hash::XxHash3_64;
 
+use super::frames::FrameWriter;
 use super::keys::Recipients;
 use super::names::{Place, Wrapping};
 use super::store::{ObjectWriter, Store, StoreError};
@@ -40,6 +42,8 @@ pub struct Sealed {
     pub sha256_plain: Option<String>,
     /// SHA-256 of the stored bytes: what `sha256sum` says of the file.
     pub sha256_stored: String,
+    /// XXH3 of the stored bytes, only to compare when they are read back.
+    pub xxh3_stored: u64,
 }
 
 /// Everything that objects of one run have in common.
@@ -86,7 +90,7 @@ impl SealedWriter {
     /// Begins the object `object` (relative to the place).
     pub fn create(sealing: Sealing<'_>, object: String, effort: Effort, hash: PlainHash) -> Result<Self, StoreError> {
         let key = sealing.place.key(&object);
-        let counting = Counting { inner: sealing.store.create(&key)?, hash: Sha256::new(), bytes: 0 };
+        let counting = Counting::new(sealing.store.create(&key)?);
         let failed = |cause| StoreError::from_io("write", &key, cause);
         let encryptor = Encryptor::new(counting, sealing).map_err(failed)?;
         let stream = Compressor::new(encryptor, sealing.wrapping.compression, effort).map_err(failed)?;
@@ -120,10 +124,11 @@ impl SealedWriter {
         if sha256_plain.as_deref().is_some_and(known) {
             return Ok(Finished::Known);
         }
-        let (bytes_stored, sha256_stored) = (counting.bytes, hex(&counting.hash.finalize()));
+        let (bytes_stored, sha256_stored) = (counting.bytes, hex(&counting.sha256.finalize()));
+        let xxh3_stored = counting.xxh3.finish();
         counting.inner.commit()?;
         let (object, bytes_plain) = (self.object, self.bytes_plain);
-        Ok(Finished::Stored(Sealed { object, bytes_plain, bytes_stored, sha256_plain, sha256_stored }))
+        Ok(Finished::Stored(Sealed { object, bytes_plain, bytes_stored, sha256_plain, sha256_stored, xxh3_stored }))
     }
 }
 
@@ -143,14 +148,18 @@ impl Write for SealedWriter {
 }
 
 /// Reads an object back from where it is stored and compares it with what was written.
+///
+/// With XXH3, which was taken of the very bytes that SHA-256 was: what it has to tell apart is what a disk did from
+/// what we wrote, not what an enemy did, and it does so at ten times the speed.
 pub fn read_back(store: &dyn Store, place: &Place, sealed: &Sealed) -> Result<(), StoreError> {
     let key = place.key(&sealed.object);
-    let (bytes, sha256) =
-        hash_stored(store.reread(&key)?.as_mut()).map_err(|e| StoreError::from_io("read", &key, e))?;
+    let mut xxh3 = XxHash3_64::new();
+    let read = for_each_part(store.reread(&key)?.as_mut(), |part| xxh3.write(part));
+    let bytes = read.map_err(|cause| StoreError::from_io("read", &key, cause))?;
     let why = if bytes != sealed.bytes_stored {
         format!("{bytes} bytes instead of {}", sealed.bytes_stored)
-    } else if sha256 != sealed.sha256_stored {
-        "its SHA-256 differs".to_owned()
+    } else if xxh3.finish() != sealed.xxh3_stored {
+        "its checksum differs".to_owned()
     } else {
         return Ok(());
     };
@@ -160,13 +169,19 @@ pub fn read_back(store: &dyn Store, place: &Place, sealed: &Sealed) -> Result<()
 /// The length and SHA-256 of a stream.
 pub fn hash_stored(from: &mut dyn io::Read) -> io::Result<(u64, String)> {
     let mut hash = Sha256::new();
+    let bytes = for_each_part(from, |part| hash.update(part))?;
+    Ok((bytes, hex(&hash.finalize())))
+}
+
+/// Reads a stream to its end, and returns its length.
+fn for_each_part(from: &mut dyn io::Read, mut take: impl FnMut(&[u8])) -> io::Result<u64> {
     let mut buffer = vec![0; READ_SIZE];
     let mut bytes = 0;
     loop {
         match from.read(&mut buffer) {
-            Ok(0) => return Ok((bytes, hex(&hash.finalize()))),
+            Ok(0) => return Ok(bytes),
             Ok(length) => {
-                hash.update(&buffer[..length]);
+                take(&buffer[..length]);
                 bytes += length as u64;
             }
             Err(refused) if refused.kind() == io::ErrorKind::Interrupted => {}
@@ -190,14 +205,22 @@ pub fn hex(bytes: &[u8]) -> String {
 /// Counts and hashes what passes.
 struct Counting<W> {
     inner: W,
-    hash: Sha256,
+    sha256: Sha256,
+    xxh3: XxHash3_64,
     bytes: u64,
+}
+
+impl<W> Counting<W> {
+    fn new(inner: W) -> Self {
+        Self { inner, sha256: Sha256::new(), xxh3: XxHash3_64::new(), bytes: 0 }
+    }
 }
 
 impl<W: Write> Write for Counting<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let taken = self.inner.write(bytes)?;
-        self.hash.update(&bytes[..taken]);
+        self.sha256.update(&bytes[..taken]);
+        self.xxh3.write(&bytes[..taken]);
         self.bytes += taken as u64;
         Ok(taken)
     }
@@ -249,7 +272,7 @@ impl<W: Write> Write for Encryptor<W> {
 
 /// The compressing stage, or none.
 enum Compressor<W: Write> {
-    Zstd(ZstdEncoder<'static, W>),
+    Zstd(FrameWriter<W>),
     Gzip(GzEncoder<W>),
     None(W),
 }
@@ -262,10 +285,7 @@ impl<W: Write> Compressor<W> {
             (Compression::Gzip, Effort::Least) => Self::Gzip(GzEncoder::new(inner, flate2::Compression::none())),
             (Compression::Zstd, effort) => {
                 let level = if effort == Effort::Usual { ZSTD_USUAL } else { ZSTD_LEAST };
-                let mut encoder = ZstdEncoder::new(inner, level)?;
-                // The library leaves it off; without it a damaged frame may decompress to something else.
-                encoder.include_checksum(true)?;
-                Self::Zstd(encoder)
+                Self::Zstd(FrameWriter::new(inner, level)?)
             }
         })
     }
