@@ -180,11 +180,12 @@ fn find_orphans(target: &Target, manifests: &[Manifest], checked: &mut Checked) 
 
 /// The next run must not build upon what is damaged: without the cache it stores everything anew.
 fn heal(target: &Target, checked: &Checked, run: &Run) {
-    let damaged = checked.problems.iter().any(|problem| problem.kind != Kind::Orphaned);
-    let cache = Cache::open(&target.state, &target.marker.id, target.place());
-    if !damaged {
+    let own = target.place().key("");
+    let damaged = |problem: &Problem| problem.kind != Kind::Orphaned && problem.object.starts_with(&own);
+    if !checked.problems.iter().any(damaged) {
         return;
     }
+    let cache = Cache::open(&target.state, &target.marker.id, target.place());
     let message = match cache.map_err(Failure::from).and_then(|cache| cache.forget().map_err(Failure::from)) {
         Ok(()) => "the next backup stores everything anew, so that it does not build upon what is damaged".to_owned(),
         Err(refused) => format!("the cache could not be cleared: {}", refused.message()),

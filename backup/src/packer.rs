@@ -4,12 +4,12 @@ mod open_pack;
 mod source_file;
 mod trouble;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU32;
 
-use shipshape_core::archive::entry::{Entry, Stored};
+use shipshape_core::archive::entry::{Bytes, Entry, Stored};
 use shipshape_core::archive::index::push_line;
 use shipshape_core::archive::manifest::Pack;
 use shipshape_core::archive::names::SnapshotId;
@@ -34,6 +34,8 @@ pub(crate) struct Job {
     pub(crate) source: PathBuf,
     /// Whether it has holes.
     pub(crate) holes: bool,
+    /// How many names it has.
+    pub(crate) names: u64,
     /// The same path in the previous snapshot.
     pub(crate) before: Option<Box<Entry>>,
 }
@@ -84,6 +86,8 @@ pub(crate) struct Tally {
     pub(crate) live: BTreeMap<String, u64>,
     /// What went wrong at the source.
     pub(crate) troubles: Troubles,
+    /// First names of files with several that vanished, or became another file: no link may lead there.
+    pub(crate) lost: BTreeSet<Bytes>,
 }
 
 impl Tally {
@@ -113,6 +117,7 @@ impl Tally {
             *self.live.entry(pack).or_default() += bytes;
         }
         self.troubles.add(other.troubles);
+        self.lost.extend(other.lost);
     }
 }
 
@@ -173,7 +178,12 @@ impl<'a> Packer<'a> {
     fn process_job(&mut self, job: &Job, done: &mut Done) -> Result<(), Failure> {
         signal::check()?;
         let (path, before) = (&job.entry.path, job.before.as_deref());
-        match self.take(job)? {
+        let taken = self.take(job)?;
+        let is_still_there = taken.as_ref().is_ok_and(|(entry, _)| entry.ino == job.entry.ino);
+        if job.names > 1 && !is_still_there {
+            done.tally.lost.insert(path.clone());
+        }
+        match taken {
             Ok((entry, trouble)) => {
                 done.tally.count(&entry, before);
                 push_line(&mut done.lines, &entry);

@@ -9,7 +9,9 @@ pub(crate) struct PackUse {
     /// Its name.
     pub(crate) pack: String,
     /// Bytes of its tar.
-    pub(crate) bytes: u64,
+    pub(crate) tar: u64,
+    /// Of these, content of files.
+    pub(crate) content: u64,
     /// Of these, content that the previous snapshot still uses.
     pub(crate) live: u64,
 }
@@ -23,7 +25,7 @@ const SMALL_ALLOWED: usize = 24;
 
 /// The names of the packs to retire.
 pub(crate) fn retire(packs: &[PackUse]) -> BTreeSet<String> {
-    let (small, large): (Vec<_>, Vec<_>) = packs.iter().partition(|pack| pack.bytes < SMALL);
+    let (small, large): (Vec<_>, Vec<_>) = packs.iter().partition(|pack| pack.tar < SMALL);
     let mut retired: BTreeSet<String> =
         large.iter().filter(|pack| mostly_dead(pack)).map(|pack| pack.pack.clone()).collect();
     if small.len() > SMALL_ALLOWED {
@@ -34,21 +36,27 @@ pub(crate) fn retire(packs: &[PackUse]) -> BTreeSet<String> {
 
 #[expect(clippy::cast_precision_loss, reason = "a share needs no precision")]
 fn mostly_dead(pack: &PackUse) -> bool {
-    (pack.live as f64) < pack.bytes as f64 * MOSTLY_DEAD
+    (pack.live as f64) < pack.content as f64 * MOSTLY_DEAD
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn pack(number: usize, bytes: u64, live: u64) -> PackUse {
-        PackUse { pack: format!("p{number}"), bytes, live }
+    fn pack(number: usize, content: u64, live: u64) -> PackUse {
+        PackUse { pack: format!("p{number}"), tar: content, content, live }
     }
 
     #[test]
     fn a_large_pack_goes_when_less_than_half_of_it_lives() {
         let retired = retire(&[pack(1, 64 << 20, 31 << 20), pack(2, 64 << 20, 33 << 20)]);
         assert_eq!(retired.into_iter().collect::<Vec<_>>(), ["p1"]);
+    }
+
+    #[test]
+    fn headers_count_neither_as_dead_nor_as_small() {
+        let tiny_files = |n: usize| PackUse { pack: format!("p{n}"), tar: 64 << 20, content: 3 << 20, live: 3 << 20 };
+        assert!(retire(&(0..100).map(tiny_files).collect::<Vec<_>>()).is_empty());
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub(crate) struct OpenPack {
     tar: TarWriter<SealedWriter>,
     key: String,
     name: String,
+    content: u64,
 }
 
 impl OpenPack {
@@ -35,7 +36,7 @@ impl OpenPack {
         let object = names::pack(shared.id, number, shared.sealing.wrapping);
         let name = pack_name(&object).to_owned();
         let writer = SealedWriter::create(shared.sealing, object, effort, PlainHash::None)?;
-        Ok(Self { key: writer.key().to_owned(), tar: TarWriter::new(writer), name })
+        Ok(Self { key: writer.key().to_owned(), tar: TarWriter::new(writer), name, content: 0 })
     }
 
     /// Its name in index entries.
@@ -50,6 +51,7 @@ impl OpenPack {
 
     /// Adds a file whose content is at hand. Returns where its header is.
     pub(super) fn append(&mut self, entry: &Entry, bytes: &[u8]) -> Result<u64, StoreError> {
+        self.content += entry.size;
         let written = self.tar.begin_file(entry, None).and_then(|offset| {
             self.tar.data(bytes)?;
             self.tar.end_file()?;
@@ -66,6 +68,7 @@ impl OpenPack {
         buffer: &mut [u8],
         progress: &Progress,
     ) -> Result<(u64, Hash), Failure> {
+        self.content += file.entry().size;
         let failed = |key: &str, cause: io::Error| StoreError::from_io("write", key, cause);
         let offset = self.tar.begin_file(file.entry(), file.extents()).map_err(|e| failed(&self.key, e))?;
         let mut reader = file.reader();
@@ -86,7 +89,7 @@ impl OpenPack {
         let sealed = self.tar.finish().map_err(failed)?.finish()?;
         read_back(shared.sealing.store, shared.sealing.place, &sealed)?;
         let mut packs = shared.packs.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        packs.push(Pack::from_sealed(sealed));
+        packs.push(Pack::from_sealed(sealed, self.content));
         Ok(())
     }
 }

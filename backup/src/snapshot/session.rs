@@ -432,7 +432,8 @@ fn usable_of(previous: Option<&Previous>, listed: &BTreeMap<String, u64>) -> (BT
         .iter()
         .map(|pack| PackUse {
             pack: pack.name().to_owned(),
-            bytes: pack.bytes_plain,
+            tar: pack.bytes_plain,
+            content: pack.bytes_content,
             live: previous.live.get(pack.name()).copied().unwrap_or_default(),
         })
         .collect();

@@ -100,7 +100,7 @@ pub(crate) fn take(task: &FilesTask<'_>, walk: Walk<'_>, cache: Option<CacheWrit
         progress: task.progress,
     };
     let (collected, mut compare) = run_threads(task, shared, walk, cache)?;
-    write_the_rest(shared, &mut compare)?;
+    write_the_rest(shared, &mut compare, collected.lost())?;
     let (index, entries, cache, mut tally) = collected.finish(task.sealing)?;
     tally.add(compare.tally);
     let mut packs = packs.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -203,9 +203,9 @@ fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
 
 /// Folders, links and pipes that are new or changed go into the last pack: so all packs together, unpacked in the order
 /// of their names, give the tree, and no file that comes later spoils a folder's time.
-fn write_the_rest(shared: Shared<'_>, compare: &mut Compare<'_>) -> Result<(), Failure> {
+fn write_the_rest(shared: Shared<'_>, compare: &mut Compare<'_>, lost: &BTreeSet<Bytes>) -> Result<(), Failure> {
     let mut pack = None;
-    for entry in compare.without_content()? {
+    for entry in compare.without_content(lost)? {
         let entry = entry?;
         let open = match pack.take() {
             Some(open) => open,

@@ -200,6 +200,7 @@ fn read_line(lines: &mut BufReader<Box<dyn Read + Send>>, line: &mut Vec<u8>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn header() -> Header {
         let roots = vec![Root { prefix: b".".as_slice().into(), path: b"/srv/a".as_slice().into() }];
@@ -223,6 +224,16 @@ mod tests {
         writer.write_lines(b"{\"path\":\n", 1).unwrap();
         let refused = reader(writer.into_inner()).unwrap().next_entry().unwrap_err();
         assert_eq!(refused.to_string(), "line 2 of the index is damaged");
+    }
+
+    proptest! {
+        #[test]
+        fn foreign_bytes_end_in_an_error_and_never_in_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let with_header = [IndexWriter::new(Vec::new(), &header()).unwrap().into_inner(), bytes.clone()].concat();
+            prop_assert!(reader(bytes).is_err());
+            let mut entries = reader(with_header).unwrap();
+            while let Ok(Some(_)) = entries.next_entry() {}
+        }
     }
 
     #[test]

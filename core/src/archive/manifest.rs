@@ -108,6 +108,8 @@ pub struct Pack {
     pub object: String,
     /// Bytes of its tar.
     pub bytes_plain: u64,
+    /// Of these, content of files; headers and padding are the rest.
+    pub bytes_content: u64,
     /// Bytes in the store.
     pub bytes_stored: u64,
     /// SHA-256 of the object in the store. Of the plain bytes, every file has its own hash in the index.
@@ -116,9 +118,9 @@ pub struct Pack {
 
 impl Pack {
     /// A pack that was just written.
-    pub fn from_sealed(sealed: Sealed) -> Self {
+    pub fn from_sealed(sealed: Sealed, bytes_content: u64) -> Self {
         let Sealed { object, bytes_plain, bytes_stored, sha256_stored, .. } = sealed;
-        Self { object, bytes_plain, bytes_stored, sha256_stored }
+        Self { object, bytes_plain, bytes_content, bytes_stored, sha256_stored }
     }
 
     /// Its name as entries refer to it: `20261120T020000Z-7f3a-0001`.
@@ -290,6 +292,7 @@ fn sha256_of(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn manifest() -> Manifest {
         let now = DateTime::UNIX_EPOCH;
@@ -338,6 +341,23 @@ mod tests {
         let bytes = manifest().encode().unwrap();
         for length in 0..bytes.len() {
             assert!(Manifest::decode(&bytes[..length], "m").is_err(), "{length} bytes");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn foreign_bytes_are_refused_and_never_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert!(Manifest::decode(&bytes, "m").is_err());
+        }
+
+        #[test]
+        fn bytes_written_over_a_manifest_are_noticed(at in 0usize..400, bytes in proptest::collection::vec(any::<u8>(), 1..20)) {
+            let before = manifest().encode().unwrap();
+            let mut after = before.clone();
+            let at = at % before.len();
+            let end = (at + bytes.len()).min(before.len());
+            after[at..end].copy_from_slice(&bytes[..end - at]);
+            prop_assert_eq!(Manifest::decode(&after, "m").is_ok(), after == before);
         }
     }
 

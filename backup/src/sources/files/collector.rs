@@ -1,6 +1,9 @@
 //! The collector: writes finished batches in path order, into the sealed index and into the cache at once.
 
+use std::collections::BTreeSet;
+
 use crossbeam_channel::Receiver;
+use shipshape_core::archive::entry::{Bytes, Entry};
 use shipshape_core::archive::index::IndexWriter;
 use shipshape_core::archive::names;
 use shipshape_core::archive::seal::{Effort, PlainHash, Sealed, SealedWriter, Sealing, read_back};
@@ -8,8 +11,9 @@ use shipshape_core::archive::store::StoreError;
 use shipshape_core::error::Failure;
 
 use super::FilesTask;
+use super::compare::leads_nowhere;
 use crate::cache::CacheWriter;
-use crate::packer::{Done, Tally};
+use crate::packer::{Done, Tally, Trouble};
 use crate::sources::order::InOrder;
 
 /// Writes the index as batches come in.
@@ -49,7 +53,11 @@ impl Collector {
         Ok(Collected(self))
     }
 
-    fn write(&mut self, batch: Done) -> Result<(), StoreError> {
+    fn write(&mut self, mut batch: Done) -> Result<(), StoreError> {
+        self.tally.lost.append(&mut batch.tally.lost);
+        if !self.tally.lost.is_empty() {
+            self.drop_loose_ends(&mut batch);
+        }
         let failed = |cause| StoreError::from_io("write", &self.key, cause);
         self.index.write_lines(&batch.lines, batch.entries).map_err(failed)?;
         if let Some(cache) = &mut self.cache
@@ -60,9 +68,28 @@ impl Collector {
         self.tally.add(batch.tally);
         Ok(())
     }
+
+    /// Leaves out further names of files whose first name, which comes before them, was lost while the run went on.
+    fn drop_loose_ends(&self, batch: &mut Done) {
+        let lines = std::mem::take(&mut batch.lines);
+        for line in lines.split_inclusive(|byte| *byte == b'\n') {
+            match serde_json::from_slice::<Entry>(line) {
+                Ok(entry) if leads_nowhere(&entry, &self.tally.lost) => {
+                    batch.entries -= 1;
+                    batch.tally.troubles.note(&entry.path, Trouble::Vanished);
+                }
+                _ => batch.lines.extend_from_slice(line),
+            }
+        }
+    }
 }
 
 impl Collected {
+    /// First names that were lost.
+    pub(super) fn lost(&self) -> &BTreeSet<Bytes> {
+        &self.0.tally.lost
+    }
+
     /// Makes the index durable and reads it back.
     pub(super) fn finish(self, sealing: Sealing<'_>) -> Result<(Sealed, u64, Option<CacheWriter>, Tally), StoreError> {
         let Collector { index, cache, tally, .. } = self.0;

@@ -1,6 +1,6 @@
 //! The comparison: two sorted streams side by side, the walk and the last index. Neither is ever held in memory.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -123,12 +123,20 @@ impl<'a> Compare<'a> {
             return self.take_without_content(entry, &source);
         }
         if self.task.discover == Discover::Yes && may_be_database(&entry) && is_database(&source) {
+            // Under each of its names: a link to what is no entry of the index would lead nowhere.
+            self.links.remove(&(links.0, entry.ino));
             self.databases.push((entry.path, source));
             return Ok(());
         }
         self.jobs += 1;
         self.job_bytes += entry.size;
-        self.batch.push(Piece::Job(Box::new(Job { entry, source, holes, before: before.map(Box::new) })));
+        self.batch.push(Piece::Job(Box::new(Job {
+            entry,
+            source,
+            holes,
+            names: links.1,
+            before: before.map(Box::new),
+        })));
         Ok(())
     }
 
@@ -211,12 +219,23 @@ impl<'a> Compare<'a> {
         spool.write_all(&line)
     }
 
-    /// What is new or changed and has no content, in path order.
-    pub(super) fn without_content(&mut self) -> Result<impl Iterator<Item = Result<Entry, Failure>> + use<>, Failure> {
+    /// What is new or changed and has no content, in path order, without links to what is lost.
+    pub(super) fn without_content<'l>(
+        &mut self,
+        lost: &'l BTreeSet<Bytes>,
+    ) -> Result<impl Iterator<Item = Result<Entry, Failure>> + use<'l>, Failure> {
         let file = self.spool.take().map(rewound).transpose().map_err(SpoolError)?;
         let lines = file.into_iter().flat_map(|file| BufReader::new(file).split(b'\n'));
-        Ok(lines.map(|line| Ok(line.and_then(|line| Ok(serde_json::from_slice(&line)?)).map_err(SpoolError)?)))
+        let entries =
+            lines.map(|line| Ok(line.and_then(|line| Ok(serde_json::from_slice(&line)?)).map_err(SpoolError)?));
+        Ok(entries
+            .filter(|entry: &Result<Entry, Failure>| !entry.as_ref().is_ok_and(|entry| leads_nowhere(entry, lost))))
     }
+}
+
+/// Whether this is a further name of a file that is not in the snapshot.
+pub(super) fn leads_nowhere(entry: &Entry, lost: &BTreeSet<Bytes>) -> bool {
+    entry.kind == Kind::Hardlink && entry.link.as_ref().is_some_and(|first| lost.contains(first))
 }
 
 /// The finished lines at the end of a batch, and their number.
