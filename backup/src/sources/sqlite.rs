@@ -17,13 +17,13 @@ use shipshape_core::archive::seal::{Effort, PlainHash, SealedWriter, Sealing};
 use shipshape_core::archive::store::StoreError;
 use shipshape_core::archive::tarball::TarWriter;
 use shipshape_core::atomic;
-use shipshape_core::clock::Stopwatch;
+use shipshape_core::clock::{self, Stopwatch};
 use shipshape_core::error::{Explain, Failure};
 use shipshape_core::exit::Exit;
 use shipshape_core::signal;
 
 use crate::facts;
-use at_rest::AtRest;
+use at_rest::{AtRest, Met};
 
 /// How long a database may stay locked before the run gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -132,10 +132,8 @@ pub(crate) fn copy(source: &Path, path: &Bytes, scratch: &Path) -> Result<Copy, 
     let scratched = |cause| SqliteError::Scratch { path: source.to_owned(), scratch: scratch.to_owned(), cause };
     let folder = atomic::temporary_folder(scratch).map_err(scratched)?;
     let file = atomic::temporary(folder.path()).map_err(scratched)?;
-    let before = AtRest::look(source);
-    copy_pages(source, file.path(), scratch)?;
-    if let Some(at_rest) = before.filter(|before| AtRest::look(source).as_ref() == Some(before)) {
-        at_rest.apply(file.path()).map_err(scratched)?;
+    if !copy_at_rest(source, file.path(), scratch)? {
+        copy_pages(source, source, file.path(), scratch)?;
     }
     let complaint = quick_check(file.path()).map_err(|cause| refused(source, scratch, cause))?;
     let size = file.path().metadata().map_err(scratched)?.len();
@@ -156,11 +154,29 @@ fn look(source: &Path, path: &Bytes) -> Result<Entry, SqliteError> {
     Ok(entry)
 }
 
-fn copy_pages(source: &Path, target: &Path, scratch: &Path) -> Result<(), Failure> {
+/// Copies a database that nobody is writing to, leaving nothing beside it. False if somebody is, or began meanwhile.
+fn copy_at_rest(source: &Path, target: &Path, scratch: &Path) -> Result<bool, Failure> {
+    let mut met = AtRest::look(source, clock::now());
+    if let Ok(Met::Unsettled(wait)) = met {
+        thread::sleep(wait);
+        met = AtRest::look(source, clock::now());
+    }
+    let Ok(Met::AtRest(at_rest)) = met else { return Ok(false) };
+    let copied = copy_pages(Path::new(&at_rest::immutable_uri(source)), source, target, scratch);
+    if !at_rest.still_holds(source, clock::now()) {
+        return Ok(false);
+    }
+    copied?;
+    let scratched = |cause| SqliteError::Scratch { path: source.to_owned(), scratch: scratch.to_owned(), cause };
+    at_rest.apply(target).map_err(scratched)?;
+    Ok(true)
+}
+
+fn copy_pages(open: &Path, source: &Path, target: &Path, scratch: &Path) -> Result<(), Failure> {
     let failed = |cause| refused(source, scratch, cause);
     // Read only, so that nothing of the original changes: a last connection that may write would fold in its log.
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let from = Connection::open_with_flags(source, flags).map_err(failed)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let from = Connection::open_with_flags(open, flags).map_err(failed)?;
     let mut to = Connection::open(target).map_err(failed)?;
     // The copy is thrown away if anything happens: no journal, no fsync.
     to.execute_batch("pragma journal_mode = off; pragma synchronous = off;").map_err(failed)?;
@@ -178,16 +194,9 @@ fn copy_pages(source: &Path, target: &Path, scratch: &Path) -> Result<(), Failur
 
 /// Reads the whole copy as SQLite does: a database that was damaged before the backup is better known now than later.
 fn quick_check(copy: &Path) -> rusqlite::Result<Option<String>> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(copy, flags)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let connection = Connection::open_with_flags(at_rest::immutable_uri(copy), flags)?;
     let said: String = connection.query_row("pragma quick_check(1)", [], |row| row.get(0))?;
-    drop(connection);
-    // What SQLite made beside a copy whose header asks for a write-ahead log; a reader does not clear it away itself.
-    for end in ["-wal", "-shm"] {
-        let mut beside = copy.as_os_str().to_owned();
-        beside.push(end);
-        let _ = std::fs::remove_file(beside);
-    }
     Ok((said != "ok").then_some(said))
 }
 
@@ -268,14 +277,15 @@ mod tests {
     }
 
     #[test]
-    fn a_database_at_rest_is_copied_byte_for_byte() {
+    fn a_database_at_rest_is_copied_byte_for_byte_and_nothing_is_left_beside_it() {
         let folder = tempfile::tempdir().unwrap();
         let (path, connection) = database(folder.path());
-        connection
-            .execute_batch("create index i on t (x); insert into t values (3); pragma journal_mode = delete;")
-            .unwrap();
+        connection.execute_batch("create index i on t (x); insert into t values (3);").unwrap();
+        drop(connection);
         let copy = copy(&path, &b"app.db".as_slice().into(), folder.path()).unwrap();
         assert!(std::fs::read(copy.file.path()).unwrap() == std::fs::read(&path).unwrap());
+        drop(copy);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]
