@@ -126,11 +126,11 @@ impl<'a> Session<'a> {
     /// Takes all parts and commits.
     pub(crate) fn take(&self, mut plan: Plan, args: &RunArgs) -> Result<Taken, Failure> {
         let mut sum = Sum::default();
-        let discover = self.discover_at_first(&mut plan);
+        let (discover, expected) = self.discover_at_first(&mut plan);
         // Databases before files: a row must never refer to a file that came after it and is not in the snapshot.
         self.take_databases(&mut plan, &mut sum)?;
         plan.check_parts()?;
-        self.take_files(&plan, discover, &mut sum)?;
+        self.take_files(&plan, discover, expected, &mut sum)?;
         self.take_late_databases(&mut plan, &mut sum)?;
         self.take_config(&plan, &mut sum)?;
         signal::check()?;
@@ -160,16 +160,17 @@ impl<'a> Session<'a> {
         Ok(Taken { manifest, payloads: parts, cache: sum.cache, live: sum.live, databases })
     }
 
-    /// With nothing to go by, everything is looked over once: databases must be copied before the files are.
-    fn discover_at_first(&self, plan: &mut Plan) -> Discover {
-        if self.previous.is_some() {
-            return Discover::Yes;
+    /// With nothing to go by, everything is looked over once: databases must be copied before the files are. Tells too how
+    /// many bytes of content to expect.
+    fn discover_at_first(&self, plan: &mut Plan) -> (Discover, u64) {
+        if let Some(previous) = &self.previous {
+            return (Discover::Yes, previous.manifest.bytes.plain);
         }
         let found = look_over(plan.walk(), &plan.known);
         for (path, _) in found.databases {
             plan.known.add(path);
         }
-        Discover::No
+        (Discover::No, found.bytes)
     }
 
     fn take_databases(&self, plan: &mut Plan, sum: &mut Sum) -> Result<(), Failure> {
@@ -220,13 +221,12 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    fn take_files(&self, plan: &Plan, discover: Discover, sum: &mut Sum) -> Result<(), Failure> {
+    fn take_files(&self, plan: &Plan, discover: Discover, expected: u64, sum: &mut Sum) -> Result<(), Failure> {
         if !plan.wants("files") {
             find_config(plan, sum);
             return Ok(());
         }
-        let expected = self.previous.as_ref().map(|previous| previous.manifest.bytes.plain);
-        let progress = Progress::bytes(expected, "files", self.run.common().quiet);
+        let progress = Progress::bytes(Some(expected), "files", self.run.common().quiet);
         let header = self.header(plan);
         let task = FilesTask {
             sealing: self.sealing(),
