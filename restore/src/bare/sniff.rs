@@ -1,0 +1,100 @@
+//! What a file is, by its bytes and not by its name: encrypted, compressed, a tar.
+
+use std::io::{self, Cursor, Read};
+use std::path::Path;
+
+use shipshape_core::archive::keys::Identities;
+use shipshape_core::archive::names::Wrapping;
+use shipshape_core::archive::unseal::{Plain, unwrap};
+use shipshape_core::config::{Compression, Encryption};
+
+use super::{BareError, read_bounded};
+use crate::content::fill;
+use crate::members::looks_like_a_tar;
+use crate::place::shown;
+
+/// How age files begin (age-encryption.org/v1).
+const AGE: &[u8] = b"age-encryption.org/v1\n";
+/// How gzip streams begin (RFC 1952).
+const GZIP: &[u8] = &[0x1f, 0x8b];
+/// How zstd frames begin (RFC 8878).
+const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+/// A tar's first block tells that it is one.
+const HEAD: usize = 512;
+/// Hundred times what a `.env` has.
+const ENVIRONMENT_LIMIT: u64 = 1024 * 1024;
+
+/// What a file is inside.
+pub(super) enum Found {
+    /// A tar.
+    Tar(Plain),
+    /// A copy of `.env`.
+    Environment(Vec<u8>),
+}
+
+/// Takes the wrapping off a file and looks what is inside.
+pub(super) fn open(file: Plain, path: &Path, identities: &Identities) -> Result<Found, BareError> {
+    let name = shown(path);
+    let failed = |cause| BareError::Read { path: name.clone(), cause };
+    let (head, mut plain) = peek(file).map_err(failed)?;
+    let mut head = head;
+    if head.starts_with(AGE) {
+        let wrapping = Wrapping { encryption: Encryption::Age, compression: Compression::None };
+        (head, plain) = peek_wrapped(unwrap(plain, wrapping, identities, &name)?, &name)?;
+    }
+    let compression = if head.starts_with(GZIP) {
+        Some(Compression::Gzip)
+    } else if head.starts_with(ZSTD) {
+        Some(Compression::Zstd)
+    } else {
+        None
+    };
+    if let Some(compression) = compression {
+        let wrapping = Wrapping { encryption: Encryption::None, compression };
+        (head, plain) = peek_wrapped(unwrap(plain, wrapping, identities, &name)?, &name)?;
+    }
+    if head.is_empty() {
+        return Err(BareError::Empty { path: name });
+    }
+    if looks_like_a_tar(&head) {
+        return Ok(Found::Tar(plain));
+    }
+    environment(plain, path, &head)
+}
+
+/// The old script's `env_*` is a plain copy: nothing in it tells what it is but its name and that it is short text.
+fn environment(mut plain: Plain, path: &Path, head: &[u8]) -> Result<Found, BareError> {
+    let shown = shown(path);
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let is_dump = name.contains(".sql") || name.contains(".rdb") || head.starts_with(b"PGDMP");
+    if is_dump {
+        return Err(BareError::Dump { path: shown });
+    }
+    if !name.starts_with("env_") && !name.starts_with(".env") {
+        return Err(BareError::Unknown { path: shown });
+    }
+    match read_bounded(&mut plain, ENVIRONMENT_LIMIT) {
+        Ok(Some(bytes)) if std::str::from_utf8(&bytes).is_ok_and(|text| !text.contains('\0')) => {
+            Ok(Found::Environment(bytes))
+        }
+        Ok(_) => Err(BareError::Unknown { path: shown }),
+        Err(cause) => Err(damaged(&shown, cause)),
+    }
+}
+
+/// The first block of a stream, and the stream with it.
+fn peek(mut stream: Plain) -> io::Result<(Vec<u8>, Plain)> {
+    let mut head = vec![0; HEAD];
+    let length = fill(&mut stream, &mut head)?;
+    head.truncate(length);
+    Ok((head.clone(), Box::new(Cursor::new(head).chain(stream))))
+}
+
+fn peek_wrapped(stream: Plain, name: &str) -> Result<(Vec<u8>, Plain), BareError> {
+    peek(stream).map_err(|cause| damaged(name, cause))
+}
+
+/// A stream that breaks in its first block is damaged; it was recognised as what it should be.
+fn damaged(name: &str, cause: io::Error) -> BareError {
+    shipshape_core::archive::unseal::UnsealError::Damaged { object: name.to_owned(), cause }.into()
+}

@@ -1,0 +1,106 @@
+//! Which parts of a snapshot are meant: payloads by name, paths by pattern.
+
+use shipshape_core::archive::entry::{Entry, Kind};
+use shipshape_core::archive::manifest::{Manifest, Payload, PayloadKind};
+use shipshape_core::archive::patterns::{Is, PatternError, Patterns};
+use shipshape_core::error::Explain;
+use shipshape_core::exit::Exit;
+
+/// Why there is nothing to do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PickError {
+    /// No payload has that name.
+    #[error("the snapshot has no payload {name:?}")]
+    NoPayload {
+        /// The name.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
+    /// No path matches.
+    #[error("nothing in the snapshot matches {}", patterns.join(" "))]
+    NothingMatches {
+        /// The patterns.
+        patterns: Vec<String>,
+    },
+    /// A text is not a pattern.
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
+}
+
+impl Explain for PickError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NoPayload { .. } => "restore.no_payload",
+            Self::NothingMatches { .. } => "restore.nothing_matches",
+            Self::Pattern(cause) => cause.code(),
+        }
+    }
+
+    fn hint(&self) -> String {
+        match self {
+            Self::NoPayload { known, .. } => format!("it has: {}", known.join(", ")),
+            Self::NothingMatches { .. } => "see what is in it: restore list SNAPSHOT".to_owned(),
+            Self::Pattern(cause) => cause.hint(),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::NoPayload { .. } | Self::NothingMatches { .. } => Exit::Unknown,
+            Self::Pattern(cause) => cause.exit(),
+        }
+    }
+}
+
+/// What is restored.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Picked {
+    /// The payloads, files first, because they have the folders that the others lie in.
+    pub(crate) payloads: Vec<Payload>,
+    /// The payloads that stay as they are.
+    pub(crate) others: Vec<Payload>,
+    /// The paths; none for all.
+    pub(crate) paths: Patterns,
+}
+
+impl Picked {
+    /// Understands `--only` and `--path`.
+    pub(crate) fn new(manifest: &Manifest, only: &[String], paths: &[String]) -> Result<Self, PickError> {
+        let known = || manifest.payloads.iter().map(|payload| payload.name.clone()).collect();
+        if let Some(name) = only.iter().find(|name| !manifest.payloads.iter().any(|payload| payload.name == **name)) {
+            return Err(PickError::NoPayload { name: name.clone(), known: known() });
+        }
+        let is_meant = |payload: &Payload| only.is_empty() || only.contains(&payload.name);
+        let (mut payloads, others): (Vec<_>, Vec<_>) = manifest.payloads.iter().cloned().partition(is_meant);
+        payloads.sort_by_key(|payload| payload.kind);
+        Ok(Self { payloads, others, paths: Patterns::new(paths)? })
+    }
+
+    /// For an archive without payloads.
+    pub(crate) fn by_path(paths: &[String]) -> Result<Self, PickError> {
+        Ok(Self { paths: Patterns::new(paths)?, ..Self::default() })
+    }
+
+    /// Whether an entry is meant: it or a folder above it.
+    pub(crate) fn takes(&self, entry: &Entry) -> bool {
+        let is = if entry.kind == Kind::Dir { Is::Folder } else { Is::Other };
+        self.paths.is_empty() || self.paths.covers(&entry.path.0, is)
+    }
+
+    /// Whether a file of that path is meant.
+    pub(crate) fn takes_file(&self, path: &[u8]) -> bool {
+        self.paths.is_empty() || self.paths.covers(path, Is::Other)
+    }
+
+    /// Bytes of the payloads that are no files: they need no index to be known.
+    pub(crate) fn tar_bytes(&self) -> u64 {
+        let tars = self.payloads.iter().filter(|payload| payload.kind != PayloadKind::Files);
+        tars.map(|payload| payload.bytes_plain).sum()
+    }
+
+    /// The error where nothing was found.
+    pub(crate) fn nothing(&self) -> PickError {
+        PickError::NothingMatches { patterns: self.paths.texts().to_vec() }
+    }
+}

@@ -1,0 +1,102 @@
+//! What a snapshot tells before anything of it is unpacked: its sources, and the paths of what is not restored.
+
+use std::path::PathBuf;
+
+use shipshape_core::archive::index::Header;
+use shipshape_core::archive::manifest::PayloadKind;
+use shipshape_core::error::Failure;
+use shipshape_core::report::Notice;
+
+use crate::pick::Picked;
+use crate::select::Snapshot;
+use crate::target::path_of;
+use crate::unpack::{UnpackError, open_index, tars};
+
+/// How much of the sources comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sources {
+    /// All of them: what a source has now and had not then goes.
+    Complete,
+    /// Something of them: nothing goes but what is replaced.
+    InPart,
+}
+
+/// The facts.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    /// What the index begins with, where there is one.
+    pub(crate) header: Option<Header>,
+    /// Paths of the databases that are not restored.
+    pub(crate) databases: Vec<Vec<u8>>,
+    /// Paths of the single files that are not restored.
+    pub(crate) singles: Vec<Vec<u8>>,
+    /// Payloads that are not restored and cannot be read, so that it is not known what must stay for them.
+    pub(crate) unreadable: Vec<Notice>,
+}
+
+impl Facts {
+    /// Reads the beginning of the index, and the names in the payloads that are not picked.
+    pub(crate) fn gather(snapshot: &Snapshot, picked: &Picked) -> Result<Self, Failure> {
+        let mut facts = Self::default();
+        let all = picked.payloads.iter().chain(&picked.others);
+        if let Some(files) = all.into_iter().find(|payload| payload.kind == PayloadKind::Files) {
+            match open_index(snapshot, files) {
+                Ok((index, _)) => facts.header = Some(index.header().clone()),
+                Err(refused) if picked.payloads.contains(files) => return Err(refused.into()),
+                Err(refused) => facts.unreadable.push(unreadable(&files.name, refused)),
+            }
+        }
+        for payload in picked.others.iter().filter(|payload| payload.kind != PayloadKind::Files) {
+            match names(snapshot, payload) {
+                Ok(names) if payload.kind == PayloadKind::Sqlite => facts.databases.extend(names),
+                Ok(names) => facts.singles.extend(names),
+                Err(UnpackError::Interrupted(interrupted)) => return Err(interrupted.into()),
+                Err(refused) => facts.unreadable.push(unreadable(&payload.name, refused)),
+            }
+        }
+        Ok(facts)
+    }
+
+    /// The application's folder when it was backed up.
+    pub(crate) fn app_dir(&self) -> Option<PathBuf> {
+        self.header.as_ref().map(|header| path_of(&header.app_dir.0).to_owned())
+    }
+
+    /// What the backup left out.
+    pub(crate) fn excluded(&self) -> &[String] {
+        self.header.as_ref().map(|header| header.exclude.as_slice()).unwrap_or_default()
+    }
+
+    /// Whether the sources come back completely: if files are restored and nothing is picked out of them, and if it is
+    /// known what else must stay.
+    pub(crate) fn complete(&self, picked: &Picked) -> Sources {
+        let has_files = picked.payloads.iter().any(|payload| payload.kind == PayloadKind::Files);
+        let is_all = has_files && picked.paths.is_empty() && self.unreadable.is_empty();
+        if is_all { Sources::Complete } else { Sources::InPart }
+    }
+}
+
+/// The paths in a tar; their content is passed over.
+fn names(
+    snapshot: &Snapshot,
+    payload: &shipshape_core::archive::manifest::Payload,
+) -> Result<Vec<Vec<u8>>, UnpackError> {
+    let (mut members, _) = tars::open(snapshot, payload)?;
+    let mut names = Vec::new();
+    while let Some(member) = members.next_member()? {
+        shipshape_core::signal::check()?;
+        names.push(member.entry.path.0);
+        if payload.kind == PayloadKind::Sqlite {
+            // It is the only one, and large.
+            break;
+        }
+    }
+    Ok(names)
+}
+
+/// A payload that is not wanted must not keep the wanted ones from coming back; that it is broken is worth telling.
+fn unreadable(name: &str, refused: UnpackError) -> Notice {
+    let failure = Failure::from(refused);
+    let message = format!("the payload {name}, which was not restored, is not whole: {}", failure.message());
+    Notice::new(failure.code(), message, "so nothing live was moved away that the restored part lacks")
+}

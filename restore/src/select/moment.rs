@@ -1,0 +1,69 @@
+//! A moment as people write it: local time, or with its zone.
+
+use chrono::{DateTime, Local, MappedLocalTime, NaiveDateTime, TimeZone, Utc};
+use shipshape_core::error::Explain;
+use shipshape_core::exit::Exit;
+
+/// The forms of local time that are understood.
+const FORMS: [&str; 4] = ["%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"];
+
+/// The text is not a moment.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is not a time")]
+pub(crate) struct NotATime(String);
+
+impl Explain for NotATime {
+    fn code(&self) -> &'static str {
+        "usage.time"
+    }
+
+    fn hint(&self) -> String {
+        "times look like \"2026-11-19 18:00\" (local time) or 2026-11-19T18:00:00Z".to_owned()
+    }
+
+    fn exit(&self) -> Exit {
+        Exit::Unknown
+    }
+}
+
+/// Reads a moment.
+pub(crate) fn parse(text: &str) -> Result<DateTime<Utc>, NotATime> {
+    parse_in(&Local, text.trim())
+}
+
+fn parse_in<Z: TimeZone>(zone: &Z, text: &str) -> Result<DateTime<Utc>, NotATime> {
+    if let Ok(with_zone) = DateTime::parse_from_rfc3339(text) {
+        return Ok(with_zone.to_utc());
+    }
+    let refused = || NotATime(text.to_owned());
+    let naive = FORMS.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok()).ok_or_else(refused)?;
+    match zone.from_local_datetime(&naive) {
+        MappedLocalTime::Single(moment) => Ok(moment.to_utc()),
+        // When clocks are set back an hour comes twice. The later one: it knows of everything before it.
+        MappedLocalTime::Ambiguous(_, later) => Ok(later.to_utc()),
+        // When they are set forward an hour does not come at all.
+        MappedLocalTime::None => Err(refused()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::FixedOffset;
+
+    #[test]
+    fn local_time_is_understood_in_its_zone_and_other_time_by_its_own() {
+        let berlin = FixedOffset::east_opt(3600).unwrap();
+        let read = |text| parse_in(&berlin, text).unwrap().to_rfc3339();
+        assert_eq!(read("2026-11-19 18:00"), "2026-11-19T17:00:00+00:00");
+        assert_eq!(read("2026-11-19T18:00:30"), "2026-11-19T17:00:30+00:00");
+        assert_eq!(read("2026-11-19T18:00:00Z"), "2026-11-19T18:00:00+00:00");
+    }
+
+    #[test]
+    fn what_is_no_time_is_quoted() {
+        for text in ["", "yesterday", "2026-11-19", "2026-13-01 10:00"] {
+            assert_eq!(parse(text).unwrap_err().to_string(), format!("{text:?} is not a time"));
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What the content of an object must be like.
+
+use std::collections::{HashMap, HashSet};
+use std::io::Read;
+
+use shipshape_core::archive::entry::{Bytes, Entry, Hash, Kind};
+use shipshape_core::archive::index::IndexReader;
+use shipshape_core::archive::unseal::Plain;
+use shipshape_core::signal;
+
+use crate::beneath;
+use crate::content::{CHUNK, fill};
+use crate::members::{Content, Members, Origin};
+use crate::proof::Proof;
+use crate::unpack::UnpackError;
+
+/// A file that an index wants of a pack. 56 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Wanted {
+    /// Number of the pack.
+    pub(super) pack: u32,
+    offset: u64,
+    size: u64,
+    hash: Hash,
+}
+
+/// A payload that is a tar; returns the SHA-256 of all of it.
+pub(super) fn tar(plain: Plain, key: &str) -> Result<Option<String>, UnpackError> {
+    let (reader, proof) = Proof::of(plain);
+    let mut members = Members::new(reader, key, Origin::Store);
+    let mut buffer = vec![0; CHUNK];
+    while let Some(member) = members.next_member()? {
+        hash(&mut members.content(member), &mut buffer)?;
+    }
+    members.finish()?;
+    sha256_of(proof, key)
+}
+
+/// An index; adds what it wants of packs, whose numbers are given by name. Returns the SHA-256 of all of it.
+pub(super) fn index(
+    plain: Plain,
+    key: &str,
+    packs: &HashMap<&str, u32>,
+    wanted: &mut Vec<Wanted>,
+) -> Result<Option<String>, UnpackError> {
+    let (reader, proof) = Proof::of(plain);
+    let mut index = IndexReader::new(reader)?;
+    let mut neighbours = Neighbours::default();
+    while let Some(entry) = index.next_entry()? {
+        signal::check()?;
+        if let Err(why) = neighbours.accept(&entry) {
+            let (object, path) = (key.to_owned(), entry.path.shown());
+            return Err(UnpackError::Altered { object, path, why });
+        }
+        let (Kind::File, Some(stored)) = (entry.kind, &entry.stored) else { continue };
+        let Some(pack) = packs.get(stored.pack.as_str()).copied() else {
+            let (object, path) = (key.to_owned(), entry.path.shown());
+            return Err(UnpackError::Altered { object, path, why: "its pack is not in the manifest" });
+        };
+        wanted.push(Wanted { pack, offset: stored.offset, size: entry.size, hash: stored.blake3 });
+    }
+    sha256_of(proof, key)
+}
+
+/// What entries must be to each other: whatever a restore would refuse is not whole.
+#[derive(Default)]
+struct Neighbours {
+    /// The last entry that is no folder. What lies below it would come next.
+    last: Vec<u8>,
+    /// Files so far, each by a few bytes of a hash: a link must lead to one of them. Half a million take 9 MiB.
+    files: HashSet<[u8; 8]>,
+}
+
+impl Neighbours {
+    fn accept(&mut self, entry: &Entry) -> Result<(), &'static str> {
+        let path = &entry.path.0;
+        if beneath::check(path).is_err() {
+            return Err("its path leaves the folder");
+        }
+        if !self.last.is_empty() && path.strip_prefix(self.last.as_slice()).is_some_and(|rest| rest.starts_with(b"/")) {
+            return Err("it lies below what is no folder");
+        }
+        if entry.kind != Kind::Dir {
+            self.last.clone_from(path);
+        }
+        match (entry.kind, &entry.link) {
+            (Kind::File, _) if entry.stored.is_none() && entry.size > 0 => return Err("it has no content"),
+            (Kind::File, _) => drop(self.files.insert(short(path))),
+            (Kind::Hardlink, Some(first)) if self.files.contains(&short(&first.0)) => {}
+            (Kind::Hardlink, _) => return Err("it is a further name of what is not there"),
+            (Kind::Dir | Kind::Symlink | Kind::Fifo, _) => {}
+        }
+        Ok(())
+    }
+}
+
+fn short(path: &[u8]) -> [u8; 8] {
+    let mut short = [0; 8];
+    short.copy_from_slice(&blake3::hash(path).as_bytes()[..8]);
+    short
+}
+
+/// A pack, of which this is wanted; in order.
+pub(super) fn pack(plain: Plain, key: &str, wanted: &[Wanted]) -> Result<Option<String>, UnpackError> {
+    let mut members = Members::new(plain, key, Origin::Store);
+    let mut buffer = vec![0; CHUNK];
+    for same in wanted.chunk_by(|a, b| a.offset == b.offset) {
+        let Some(first) = same.first() else { continue };
+        let found = hash(&mut members.file_at(first.offset)?, &mut buffer)?;
+        if same.iter().any(|wanted| (wanted.size, wanted.hash) != found) {
+            let path = Bytes(format!("the file at byte {}", first.offset).into_bytes()).shown();
+            return Err(UnpackError::Altered { object: key.to_owned(), path, why: "its BLAKE3 differs" });
+        }
+    }
+    members.finish()?;
+    Ok(None)
+}
+
+fn hash<R: Read>(content: &mut Content<'_, R>, buffer: &mut [u8]) -> Result<(u64, Hash), UnpackError> {
+    let mut hasher = blake3::Hasher::new();
+    let mut size = 0;
+    loop {
+        signal::check()?;
+        let length = fill(content, buffer).map_err(|cause| content.fault(cause))?;
+        hasher.update(&buffer[..length]);
+        size += length as u64;
+        if length < buffer.len() {
+            return Ok((size, Hash(*hasher.finalize().as_bytes())));
+        }
+    }
+}
+
+fn sha256_of(proof: Proof, key: &str) -> Result<Option<String>, UnpackError> {
+    let failed = |cause| UnpackError::Content { object: key.to_owned(), path: "its end".to_owned(), cause };
+    Ok(Some(proof.finish().map_err(failed)?.1))
+}

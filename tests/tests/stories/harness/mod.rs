@@ -1,0 +1,21 @@
+//! What the stories are told with: a host with a site on it, runs of the tools, trees to compare, and faults to inject.
+
+mod finished;
+mod host;
+mod launch;
+mod mount;
+#[path = "../../../src/seeded.rs"]
+mod seeded;
+mod site;
+mod strace;
+mod tree;
+
+pub(crate) use finished::Finished;
+pub(crate) use host::{DATABASE, Host, scratch};
+pub(crate) use launch::{Launch, shell, tool};
+pub(crate) use mount::Mount;
+pub(crate) use seeded::Random;
+pub(crate) use shipshape_core::exit::Exit;
+pub(crate) use site::rows;
+pub(crate) use strace::{Fault, Point, each};
+pub(crate) use tree::Tree;
