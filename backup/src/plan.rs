@@ -139,6 +139,14 @@ impl Plan {
         self.stated.contains_key(path)
     }
 
+    /// The sources as a restore has to know them: the trees, and databases that lie outside the application's folder.
+    pub(crate) fn sources(&self) -> Vec<Root> {
+        let outside = self.stated.iter().filter(|(_, source)| !source.starts_with(&self.app_dir));
+        let outside =
+            outside.map(|(path, source)| Root { prefix: path.clone(), path: source.as_os_str().as_bytes().into() });
+        self.roots.iter().cloned().chain(outside).collect()
+    }
+
     /// Where a path of the index is on this machine.
     pub(crate) fn source_of(&self, path: &Bytes) -> PathBuf {
         if let Some(source) = self.stated.get(path) {
@@ -170,13 +178,23 @@ impl Plan {
 fn roots(app_dir: &Path, files: &[PathBuf]) -> Result<Vec<Root>, PlanError> {
     let everything = [PathBuf::from(".")];
     let files = if files.is_empty() { &everything } else { files };
-    let mut roots = Vec::new();
+    let mut roots: Vec<Root> = Vec::new();
     for path in files {
         roots.push(root(app_dir, &app_dir.join(path))?);
     }
     roots.sort_by(|a, b| path_order(&a.prefix.0, &b.prefix.0));
-    roots.dedup_by(|later, earlier| later.source().starts_with(earlier.source()));
+    let all = roots.clone();
+    let inside = |root: &Root| all.iter().any(|other| other != root && is_part_of(root, other));
+    roots.retain(|root| !inside(root));
+    roots.dedup();
     Ok(roots)
+}
+
+/// Whether a root is met anyway by walking over another.
+fn is_part_of(root: &Root, other: &Root) -> bool {
+    let (prefix, above) = (root.prefix.0.as_slice(), other.prefix.0.as_slice());
+    let below = above == b"." || prefix.strip_prefix(above).is_some_and(|rest| rest.starts_with(b"/"));
+    below && root.source().starts_with(other.source())
 }
 
 /// A root that is itself a link stands for what it links to: whoever names `uploads` means the uploads.

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io;
+use std::iter::Peekable;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use shipshape_core::archive::entry::Entry;
+use shipshape_core::archive::entry::{Entry, path_order};
 use shipshape_core::archive::index::Root;
 use shipshape_core::archive::patterns::{Is, Patterns};
 use walkdir::{DirEntry, IntoIter, WalkDir};
@@ -55,37 +56,65 @@ pub(crate) enum Met {
     },
 }
 
-/// A walk over several roots, whose prefixes are in the order of the index and do not overlap.
+/// A walk over several roots, in the order of the index, whatever the roots: one whose prefix lies among the paths of
+/// another (a link inside the application that stands for a folder elsewhere) has its turn there, and in place of what
+/// is there.
 pub(crate) struct Walk<'a> {
-    roots: std::slice::Iter<'a, Root>,
-    current: Option<(&'a Root, IntoIter)>,
+    /// Roots whose turn is yet to come.
+    roots: Peekable<std::slice::Iter<'a, Root>>,
+    /// Walks that have begun; the last one is going on.
+    begun: Vec<Begun<'a>>,
     rules: &'a Rules,
     app_dir: &'a Path,
+    /// Whether the application's folder is a root itself, so that all folders in it are met anyway.
+    whole: bool,
     /// Folders above roots that have been told already.
     told: BTreeSet<Vec<u8>>,
     waiting: Vec<Met>,
 }
 
+/// The walk over one root.
+struct Begun<'a> {
+    root: &'a Root,
+    walk: IntoIter,
+    /// What comes next, held back while another root has its turn.
+    held: Option<DirEntry>,
+}
+
 impl<'a> Walk<'a> {
     /// Begins a walk.
     pub(crate) fn new(app_dir: &'a Path, roots: &'a [Root], rules: &'a Rules) -> Self {
-        Self { roots: roots.iter(), current: None, rules, app_dir, told: BTreeSet::new(), waiting: Vec::new() }
+        let whole = roots.iter().any(|root| root.prefix.0 == b".");
+        let roots = roots.iter().peekable();
+        Self { roots, whole, begun: Vec::new(), rules, app_dir, told: BTreeSet::new(), waiting: Vec::new() }
     }
 
     fn begin(&mut self, root: &'a Root) {
-        let source = root.source();
-        if source.starts_with(self.app_dir) {
+        let is_outside = Path::new("/").join(OsStr::from_bytes(&root.prefix.0)) == root.source();
+        if !is_outside && !self.whole {
             self.tell_folders_above(&root.prefix.0);
         }
-        let walk = WalkDir::new(source).follow_links(false).sort_by_file_name();
-        self.current = Some((root, walk.same_file_system(self.rules.one_file_system).into_iter()));
+        let walk = WalkDir::new(root.source()).follow_links(false).sort_by_file_name();
+        let walk = walk.same_file_system(self.rules.one_file_system).into_iter();
+        self.begun.push(Begun { root, walk, held: None });
+    }
+
+    /// Gives way to a root whose turn is before this path, or at it; then what is there is not met.
+    fn give_way(&mut self, found: DirEntry, path: &[u8]) -> Option<DirEntry> {
+        let Some(next) = self.roots.next_if(|root| path_order(&root.prefix.0, path).is_le()) else {
+            return Some(found);
+        };
+        if next.prefix.0 == path {
+            self.skip_folder(&found);
+        } else if let Some(begun) = self.begun.last_mut() {
+            begun.held = Some(found);
+        }
+        self.begin(next);
+        None
     }
 
     /// The folders from the application's own down to a root are part of the snapshot's layout, for their mode and owner.
     fn tell_folders_above(&mut self, prefix: &[u8]) {
-        if prefix == b"." {
-            return;
-        }
         let slashes = prefix.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| prefix[..at].to_vec());
         let mut above: Vec<Vec<u8>> = std::iter::once(b".".to_vec()).chain(slashes).collect();
         above.retain(|path| self.told.insert(path.clone()));
@@ -95,13 +124,12 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn meet(&mut self, root: &Root, found: &DirEntry) -> Option<Met> {
+    fn meet(&mut self, root: &Root, found: DirEntry) -> Option<Met> {
         let path = path_in_index(root, found.path());
+        let found = self.give_way(found, &path)?;
         let is = if found.file_type().is_dir() { Is::Folder } else { Is::Other };
-        if self.left_out(&path, found, is) {
-            if is == Is::Folder {
-                self.skip_folder();
-            }
+        if self.left_out(&path, &found, is) {
+            self.skip_folder(&found);
             return None;
         }
         match found.metadata() {
@@ -116,9 +144,9 @@ impl<'a> Walk<'a> {
         !root && (own || self.rules.exclude.matches(path, is) || self.rules.own.iter().any(|own| own == found.path()))
     }
 
-    fn skip_folder(&mut self) {
-        if let Some((_, walk)) = &mut self.current {
-            walk.skip_current_dir();
+    fn skip_folder(&mut self, found: &DirEntry) {
+        if let Some(begun) = self.begun.last_mut().filter(|_| found.file_type().is_dir()) {
+            begun.walk.skip_current_dir();
         }
     }
 }
@@ -131,16 +159,16 @@ impl Iterator for Walk<'_> {
             if let Some(waiting) = self.waiting.pop() {
                 return Some(waiting);
             }
-            let Some((root, walk)) = &mut self.current else {
+            let Some(begun) = self.begun.last_mut() else {
                 let root = self.roots.next()?;
                 self.begin(root);
                 continue;
             };
-            let root = *root;
-            match walk.next() {
-                None => self.current = None,
+            let root = begun.root;
+            match begun.held.take().map(Ok).or_else(|| begun.walk.next()) {
+                None => drop(self.begun.pop()),
                 Some(Ok(found)) => {
-                    if let Some(met) = self.meet(root, &found) {
+                    if let Some(met) = self.meet(root, found) {
                         return Some(met);
                     }
                 }
@@ -188,7 +216,6 @@ fn met(path: &[u8], source: PathBuf, facts: &std::fs::Metadata) -> Met {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shipshape_core::archive::entry::path_order;
     use std::fs;
 
     fn root(prefix: &str, path: &Path) -> Root {
@@ -236,6 +263,21 @@ mod tests {
         let site = site();
         let rules = Rules { own: vec![site.path().join("a")], ..Rules::default() };
         assert!(!paths(site.path(), &[root(".", site.path())], &rules).iter().any(|path| path.starts_with("a/")));
+    }
+
+    #[test]
+    fn roots_elsewhere_have_their_turn_among_the_paths_of_the_application() {
+        let (site, elsewhere) = (site(), tempfile::tempdir().unwrap());
+        shipshape_core::atomic::replace(&elsewhere.path().join("photo"), b"x").unwrap();
+        std::os::unix::fs::symlink(elsewhere.path(), site.path().join("b-link")).unwrap();
+        let roots = [root(".", site.path()), root("a/b-first", elsewhere.path()), root("b-link", elsewhere.path())];
+        let found = paths(site.path(), &roots, &Rules::default());
+        let mut sorted = found.clone();
+        sorted.sort_by(|a, b| path_order(a.as_bytes(), b.as_bytes()));
+        assert_eq!(found, sorted);
+        assert_eq!(found.iter().filter(|path| *path == "b-link").count(), 1, "the folder, not the link: {found:?}");
+        assert!(found.contains(&"b-link/photo".to_owned()) && found.contains(&"a/b-first/photo".to_owned()));
+        assert!(found.contains(&"uploads/1.jpg".to_owned()), "the walk goes on afterwards: {found:?}");
     }
 
     #[test]

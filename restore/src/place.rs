@@ -127,6 +127,8 @@ fn scope(with: &With<'_>, snapshot: &Snapshot, facts: &Facts, unpacked: &Unpacke
     };
     facts.databases.iter().for_each(|path| scope.keep_database(path));
     facts.singles.iter().for_each(|path| scope.keep_file(path));
+    // A link that was named as a source was followed: its content comes back where it leads, and the link stays.
+    facts.links().for_each(|path| scope.keep_file(path));
     unpacked.databases().for_each(|path| scope.replace_database(path));
     Ok(scope)
 }

@@ -322,7 +322,7 @@ impl<'a> Session<'a> {
         Header {
             format: index::FORMAT,
             app_dir: plan.app_dir.as_os_str().as_bytes().into(),
-            roots: plan.roots.clone(),
+            roots: plan.sources(),
             exclude: plan.rules.exclude.texts().to_vec(),
             started: self.run.started(),
         }

@@ -1,14 +1,15 @@
 //! What a snapshot tells before anything of it is unpacked: its sources, and the paths of what is not restored.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use shipshape_core::archive::index::Header;
+use shipshape_core::archive::index::{Header, Root};
 use shipshape_core::archive::manifest::PayloadKind;
 use shipshape_core::error::Failure;
 use shipshape_core::report::Notice;
 
 use crate::pick::Picked;
 use crate::select::Snapshot;
+use crate::stage::below;
 use crate::target::path_of;
 use crate::unpack::{UnpackError, open_index, tars};
 
@@ -60,6 +61,16 @@ impl Facts {
     /// The application's folder when it was backed up.
     pub(crate) fn app_dir(&self) -> Option<PathBuf> {
         self.header.as_ref().map(|header| path_of(&header.app_dir.0).to_owned())
+    }
+
+    /// Sources that were links in the application's folder, to somewhere else.
+    pub(crate) fn links(&self) -> impl Iterator<Item = &[u8]> {
+        let is_link = |header: &Header, root: &Root| {
+            let absolute = Path::new("/").join(path_of(&root.prefix.0));
+            below(&root.path.0, &header.app_dir.0).is_none() && absolute != path_of(&root.path.0)
+        };
+        let roots = self.header.iter().flat_map(move |header| header.roots.iter().map(move |root| (header, root)));
+        roots.filter(move |(header, root)| is_link(header, root)).map(|(_, root)| root.prefix.0.as_slice())
     }
 
     /// What the backup left out.

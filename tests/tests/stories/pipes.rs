@@ -99,6 +99,26 @@ fn people_at_a_terminal_read_text() {
 }
 
 #[test]
+fn what_is_inside_a_snapshot_is_listed_all_of_it_or_what_matches() {
+    let host = Host::with_a_small_site();
+    host.backup();
+    let paths = |words: &[&str]| {
+        let data = host.run("restore", words).exits_with(Exit::Ok).data();
+        let paths = data["entries"].as_array().unwrap().iter().map(|entry| entry["path"].as_str().unwrap().to_owned());
+        let mut paths: Vec<String> = paths.collect();
+        paths.sort();
+        paths
+    };
+    let all = paths(&["list", "latest"]);
+    for path in [".env", "data/app.db", "public/index.html", "uploads/2026/11/photo.jpg", "uploads/latest.jpg"] {
+        assert!(all.iter().any(|found| found == path), "{path} in {all:?}");
+    }
+    assert_eq!(paths(&["list", "latest", "*.jpg"]), ["uploads/2026/11/photo.jpg", "uploads/latest.jpg"]);
+    let shown = host.run("restore", &["list", "latest", ".env", "--format", "text"]).exits_with(Exit::Ok).stdout();
+    assert!(shown.contains("-rw-------"), "like ls -l: {shown}");
+}
+
+#[test]
 fn manual_pages_and_completions_are_generated() {
     let host = Host::new();
     for tool in ["backup", "restore"] {
