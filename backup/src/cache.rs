@@ -180,6 +180,7 @@ impl Cache {
         Ok(())
     }
 
+    /// The error of this cache.
     fn failed(&self, cause: io::Error) -> CacheError {
         CacheError { folder: self.folder.clone(), cause }
     }
@@ -200,6 +201,7 @@ impl Write for CacheWriter {
     }
 }
 
+/// What is to be said about a cache that cannot be read.
 fn useless(why: &str) -> Notice {
     let message = format!("the local cache is of no use: {why}");
     Notice::new(
@@ -209,6 +211,7 @@ fn useless(why: &str) -> Notice {
     )
 }
 
+/// The BLAKE3 of a file, to see that record and index belong together.
 fn hash_file(path: &Path) -> io::Result<Hash> {
     let mut hasher = blake3::Hasher::new();
     let mut file = File::open(path)?;

@@ -117,6 +117,7 @@ fn expected(manifests: &[Manifest]) -> BTreeMap<String, Expected> {
     all
 }
 
+/// Reads every object once. A damaged one is noted and the others are still looked at.
 fn compare(target: &Target, all: BTreeMap<String, Expected>, checked: &mut Checked, run: &Run) -> Result<(), Failure> {
     let total = all.values().map(|expected| expected.bytes).sum();
     let progress = Progress::bytes(Some(total), "check", run.common().quiet);
@@ -132,6 +133,7 @@ fn compare(target: &Target, all: BTreeMap<String, Expected>, checked: &mut Check
     Ok(())
 }
 
+/// What is wrong with one object: nothing, in nearly all cases.
 fn compare_one(target: &Target, key: &str, expected: &Expected) -> Result<Option<(Kind, String)>, Failure> {
     let mut stored = match target.store.open(key) {
         Err(StoreError::ObjectMissing { .. }) => return Ok(Some((Kind::Missing, "it is not in the store".to_owned()))),
@@ -193,6 +195,7 @@ fn heal(target: &Target, checked: &Checked, run: &Run) {
     run.warn(Notice::new("check.cache_cleared", message, "run it soon: backup"));
 }
 
+/// The verdict: what a restore would miss is critical, litter is worth a look.
 fn outcome(checked: &Checked) -> Outcome {
     let damaged = checked.problems.iter().filter(|problem| problem.kind != Kind::Orphaned).count() as u64;
     let orphaned = checked.problems.len() as u64 - damaged;
@@ -224,6 +227,7 @@ fn outcome(checked: &Checked) -> Outcome {
     outcome
 }
 
+/// One problem for programs: `object`, `kind`, `detail`, and the snapshots that need it.
 fn problem_data(problem: &Problem) -> Value {
     json!({
         "object": problem.object,
@@ -233,6 +237,7 @@ fn problem_data(problem: &Problem) -> Value {
     })
 }
 
+/// For people: only what is wrong; the rest is in the summary.
 fn text(checked: &Checked) -> String {
     let mut text = String::new();
     for problem in &checked.problems {

@@ -94,6 +94,7 @@ pub(crate) fn run(args: &DiffArgs, run: &Run) -> Result<Outcome, Failure> {
     Ok(outcome(&before, &after, &differences))
 }
 
+/// The manifest that a word means: an id, its beginning, or `latest`.
 fn manifest(target: &Target, place: &Place, text: &str) -> Result<Manifest, Failure> {
     let wanted = if text == "latest" { Wanted::Latest } else { Wanted::Id(text.to_owned()) };
     let store = target.store.as_ref();
@@ -101,6 +102,7 @@ fn manifest(target: &Target, place: &Place, text: &str) -> Result<Manifest, Fail
     Ok(Manifest::read(store, place, &id)?)
 }
 
+/// The keys, where the snapshots are encrypted at all.
 fn identities(target: &Target, args: &DiffArgs, manifests: &[&Manifest]) -> Result<Identities, Failure> {
     if manifests.iter().all(|manifest| manifest.encryption == Encryption::None) {
         return Ok(Identities::default());
@@ -143,6 +145,7 @@ fn compare(mut old: IndexReader, mut new: IndexReader) -> Result<Vec<Difference>
     }
 }
 
+/// What the two sides of one path say, if it is worth telling.
 fn difference(before: Option<&Entry>, after: Option<&Entry>) -> Option<Difference> {
     let change = match (before, after) {
         (None, None) => return None,
@@ -159,14 +162,17 @@ fn difference(before: Option<&Entry>, after: Option<&Entry>) -> Option<Differenc
     Some(Difference { change, path: either.path.shown(), kind: either.kind, before: size(before), after: size(after) })
 }
 
+/// Whether two folders differ in nothing but the time of their last entry.
 fn same_folder(before: &Entry, after: &Entry) -> bool {
     same_result(&Entry { mtime: before.mtime, ..after.clone() }, before)
 }
 
+/// What makes the content of an entry: kind, size and hash.
 fn content(entry: &Entry) -> (Kind, u64, Option<shipshape_core::archive::entry::Hash>) {
     (entry.kind, entry.size, entry.stored.as_ref().map(|stored| stored.blake3))
 }
 
+/// The counts in one line, and every difference below it.
 fn outcome(before: &Manifest, after: &Manifest, differences: &[Difference]) -> Outcome {
     let count = |change| differences.iter().filter(|difference| difference.change == change).count() as u64;
     let (added, removed) = (count(Change::Added), count(Change::Removed));
@@ -195,6 +201,7 @@ fn outcome(before: &Manifest, after: &Manifest, differences: &[Difference]) -> O
     outcome
 }
 
+/// How a file grew or shrank, for people.
 fn sizes(difference: &Difference) -> String {
     match (difference.kind, difference.change) {
         (Kind::File, Change::Added) => format!("  {}", ByteSize(difference.after)),

@@ -145,6 +145,7 @@ fn default_identity(app: &str) -> PathBuf {
     home.join(format!("shipshape-{app}-identity.txt"))
 }
 
+/// Looks over everything that a backup would take, so that its owner sees what is found and what is not.
 fn look(app_dir: &Path, meant: &Meant) -> Result<Found, Failure> {
     use std::os::unix::ffi::OsStrExt;
     let roots = [Root { prefix: b".".as_slice().into(), path: app_dir.as_os_str().as_bytes().into() }];
@@ -183,6 +184,7 @@ fn write_new(path: &Path, bytes: &[u8]) -> Result<(), InitError> {
     write().map_err(|cause| InitError::Write { path: path.to_owned(), cause })
 }
 
+/// The file as it is written: what is needed, and the most wanted of the rest as comments.
 fn config_text(meant: &Meant, draft: &Draft) -> String {
     let recipients: Vec<String> = draft.recipients.iter().map(|key| format!("  {},\n", quoted(key))).collect();
     let mut text = String::from("# Shipshape: what to back up, and where to. All keys: backup --generate man\n\n");
@@ -217,10 +219,12 @@ fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_default()
 }
 
+/// A path as text. One that is not UTF-8 cannot stand in TOML and is shown escaped.
 fn quoted_path(path: &Path) -> String {
     quoted(&Bytes::from(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str())).shown())
 }
 
+/// What was found and written, with the paths of all of it.
 fn outcome(meant: &Meant, draft: &Draft, found: &Found, verb: &str) -> Outcome {
     let databases = counted(found.databases.len() as u64, "database", "databases");
     let files = counted(found.files, "file", "files");
@@ -241,6 +245,7 @@ fn outcome(meant: &Meant, draft: &Draft, found: &Found, verb: &str) -> Outcome {
     outcome
 }
 
+/// For people, and above all: what to do with the identity.
 fn text(meant: &Meant, draft: &Draft, found: &Found) -> String {
     let mut text = String::new();
     for (name, path, bytes) in &found.databases {

@@ -48,6 +48,7 @@ fn place(target: &Target, args: &ListArgs) -> Result<Place, CatalogError> {
     }
 }
 
+/// One line: how many, how much, and which is the newest.
 fn summary(newest_first: &[Manifest], place: &Place, url: &str) -> String {
     match newest_first.first() {
         None => format!("no snapshot of {place} in {url}"),
@@ -59,11 +60,13 @@ fn summary(newest_first: &[Manifest], place: &Place, url: &str) -> String {
     }
 }
 
+/// For programs: each with what it has more or less than the one before it.
 fn data(newest_first: &[Manifest]) -> Vec<Value> {
     let older = newest_first.iter().skip(1).map(Some).chain([None]);
     newest_first.iter().zip(older).map(|(manifest, before)| snapshot(manifest, before)).collect()
 }
 
+/// One snapshot for programs. The names of its fields are part of the promise.
 fn snapshot(manifest: &Manifest, before: Option<&Manifest>) -> Value {
     json!({
         "id": manifest.id,
@@ -87,6 +90,7 @@ fn trend(manifest: &Manifest, before: &Manifest) -> i64 {
     manifest.bytes.plain.cast_signed() - before.bytes.plain.cast_signed()
 }
 
+/// For people: a table, ages and times as they are read on this side of the world.
 fn text(newest_first: &[Manifest], long: bool, now: DateTime<Utc>) -> String {
     if newest_first.is_empty() {
         return String::new();
@@ -118,11 +122,13 @@ fn text(newest_first: &[Manifest], long: bool, now: DateTime<Utc>) -> String {
     text
 }
 
+/// A difference with its sign, so that a shrinking application is seen at a glance.
 fn signed(bytes: i64) -> String {
     let size = ByteSize(bytes.unsigned_abs());
     if bytes < 0 { format!("-{size}") } else { format!("+{size}") }
 }
 
+/// What is special about a snapshot, at the end of its line; nothing for most.
 fn remarks(manifest: &Manifest) -> String {
     let mut remarks: Vec<String> = manifest.tags.iter().map(|tag| format!("#{tag}")).collect();
     if !manifest.only.is_empty() {
@@ -134,6 +140,7 @@ fn remarks(manifest: &Manifest) -> String {
     if remarks.is_empty() { String::new() } else { format!("  {}", remarks.join("  ")) }
 }
 
+/// With `--long`: what it consists of, and where that lies.
 fn parts(text: &mut String, manifest: &Manifest) {
     for payload in &manifest.payloads {
         let entries = counted(payload.entries, "entry", "entries");

@@ -27,6 +27,7 @@ use shipshape_core::cli::parse;
 use shipshape_core::error::Failure;
 use shipshape_core::run::{Outcome, Run};
 
+/// Parse, run, report: whatever happens in between, one report and one exit status come out.
 fn main() -> ExitCode {
     let args: Args = match parse("backup", env!("CARGO_PKG_VERSION"), |args: &Args| &args.common) {
         Ok(args) => args,
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
     run.finish(outcome)
 }
 
+/// The command that was asked for.
 fn backup(args: Args, run: &Run) -> Result<Outcome, Failure> {
     match args.command.unwrap_or(Command::Run(args.run)) {
         Command::Run(args) => snapshot::run(&args, run),

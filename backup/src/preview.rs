@@ -47,6 +47,7 @@ pub(crate) fn run(args: &RunArgs, meant: &Meant, keys: &Keys, run: &Run) -> Resu
     Ok(outcome(meant, keys, &plan, &preview))
 }
 
+/// What the last snapshot had, if there is a store and one in it.
 fn previous(args: &RunArgs, keys: &Keys, run: &Run) -> Option<Previous> {
     let meant = crate::target::meant(&args.target, run).ok()?;
     store::open(&meant.url).ok()?;
@@ -54,6 +55,7 @@ fn previous(args: &RunArgs, keys: &Keys, run: &Run) -> Option<Previous> {
     remembered(&target, keys).1
 }
 
+/// Compares by facts alone: what looks changed may turn out to have the same content.
 fn look(plan: &mut Plan, previous: Option<&Previous>) -> Preview {
     let mut preview = Preview::default();
     let mut last = previous.and_then(|previous| previous.read_index().ok());
@@ -88,11 +90,13 @@ fn look(plan: &mut Plan, previous: Option<&Previous>) -> Preview {
     preview
 }
 
+/// The next entry. A cache that breaks off makes the rest look new, which it is then.
 fn next(last: &mut IndexReader) -> Option<shipshape_core::archive::entry::Entry> {
     last.next_entry().ok().flatten()
 }
 
 impl Preview {
+    /// Counts a file.
     fn add(&mut self, bytes: u64, unchanged: bool) {
         self.files += 1;
         self.bytes += bytes;
@@ -103,6 +107,7 @@ impl Preview {
     }
 }
 
+/// What would be taken, in the words of the report of a real run.
 fn outcome(meant: &Meant, keys: &Keys, plan: &Plan, preview: &Preview) -> Outcome {
     let databases = counted(preview.databases.len() as u64, "database", "databases");
     let files = counted(preview.files, "file", "files");
@@ -128,6 +133,7 @@ fn outcome(meant: &Meant, keys: &Keys, plan: &Plan, preview: &Preview) -> Outcom
     outcome
 }
 
+/// For people: where to, for whom, and what; one line each.
 fn text(meant: &Meant, keys: &Keys, plan: &Plan, preview: &Preview) -> String {
     let mut text = format!("  into      {} as {}\n", meant.url, meant.place);
     for recipient in keys.recipients.texts() {

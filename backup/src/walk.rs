@@ -85,13 +85,19 @@ impl<'a> Walk<'a> {
     /// Begins a walk.
     pub(crate) fn new(app_dir: &'a Path, roots: &'a [Root], rules: &'a Rules) -> Self {
         let whole = roots.iter().any(|root| root.prefix.0 == b".");
+        let has_inside = roots.iter().any(|root| !is_outside(root));
         let roots = roots.iter().peekable();
-        Self { roots, whole, begun: Vec::new(), rules, app_dir, told: BTreeSet::new(), waiting: Vec::new() }
+        let mut walk =
+            Self { roots, whole, begun: Vec::new(), rules, app_dir, told: BTreeSet::new(), waiting: Vec::new() };
+        if has_inside && !whole {
+            // The application's folder comes before everything, also before roots outside it.
+            walk.tell_folders_above(b".");
+        }
+        walk
     }
 
     fn begin(&mut self, root: &'a Root) {
-        let is_outside = Path::new("/").join(OsStr::from_bytes(&root.prefix.0)) == root.source();
-        if !is_outside && !self.whole {
+        if !is_outside(root) && !self.whole {
             self.tell_folders_above(&root.prefix.0);
         }
         let walk = WalkDir::new(root.source()).follow_links(false).sort_by_file_name();
@@ -179,6 +185,11 @@ impl Iterator for Walk<'_> {
             }
         }
     }
+}
+
+/// Whether a root lies outside the application's folder and was named by its absolute path, which is its prefix then.
+fn is_outside(root: &Root) -> bool {
+    Path::new("/").join(OsStr::from_bytes(&root.prefix.0)) == root.source()
 }
 
 /// The path of something below a root, as the index has it.
@@ -278,6 +289,16 @@ mod tests {
         assert_eq!(found.iter().filter(|path| *path == "b-link").count(), 1, "the folder, not the link: {found:?}");
         assert!(found.contains(&"b-link/photo".to_owned()) && found.contains(&"a/b-first/photo".to_owned()));
         assert!(found.contains(&"uploads/1.jpg".to_owned()), "the walk goes on afterwards: {found:?}");
+    }
+
+    #[test]
+    fn the_application_folder_comes_first_even_before_roots_outside_it() {
+        let site = site();
+        let outside = site.path().join("a");
+        let prefix = outside.strip_prefix("/").unwrap().display().to_string();
+        let roots = [root(&prefix, &outside), root("uploads", &site.path().join("uploads"))];
+        let found = paths(&site.path().join("elsewhere"), &roots, &Rules::default());
+        assert!(found[0].ends_with('.') && found[1] == prefix, "{found:?}");
     }
 
     #[test]

@@ -102,6 +102,7 @@ pub(crate) struct PackSet<'a> {
 }
 
 impl<'a> PackSet<'a> {
+    /// No pack is open yet.
     pub(super) fn new(shared: Shared<'a>) -> Self {
         Self { shared, compressed: None, copied: None }
     }
@@ -119,6 +120,7 @@ impl<'a> PackSet<'a> {
         Ok(slot.insert(open))
     }
 
+    /// Ends packs that have reached their size.
     pub(super) fn seal_full_ones(&mut self) -> Result<(), StoreError> {
         for slot in [&mut self.compressed, &mut self.copied] {
             if let Some(full) = slot.take_if(|pack| pack.tar.position() >= FULL) {
@@ -128,6 +130,7 @@ impl<'a> PackSet<'a> {
         Ok(())
     }
 
+    /// Ends what is open, full or not.
     pub(super) fn finish(self) -> Result<(), StoreError> {
         for open in [self.compressed, self.copied].into_iter().flatten() {
             open.seal(self.shared)?;

@@ -51,14 +51,17 @@ impl SourceFile {
         Ok(Self { file, entry, extents, changed: false, broken: None })
     }
 
+    /// Its facts, as they will stand in the index.
     pub(super) fn entry(&self) -> &Entry {
         &self.entry
     }
 
+    /// The same, taken out.
     pub(super) fn into_entry(self) -> Entry {
         self.entry
     }
 
+    /// Where it has data, if it has holes.
     pub(super) fn extents(&self) -> Option<&Extents> {
         self.extents.as_ref()
     }
@@ -191,6 +194,7 @@ impl Parts<'_> {
         Some(Part { hole, bytes: part })
     }
 
+    /// Fills a part; what the file does not have any more, with zeros.
     fn fill(&mut self, part: &mut [u8], start: u64) {
         let found = read_up_to(&self.source.file, part, start);
         let found = found.unwrap_or_else(|refused| {
@@ -204,6 +208,7 @@ impl Parts<'_> {
         }
     }
 
+    /// Looks a last time: whether all that was read is of one moment.
     fn notice_changes(&mut self) {
         let size = self.source.entry.size;
         let before = self.source.entry.clone();

@@ -39,6 +39,7 @@ pub(super) fn commit(session: &Session<'_>, draft: Draft) -> Result<Manifest, Fa
     Ok(manifest)
 }
 
+/// The draft with all that the run knows of itself. Times are those of now: everything is stored and read back.
 fn complete(session: &Session<'_>, draft: Draft) -> Manifest {
     let now = clock::now();
     let place = session.target.place();

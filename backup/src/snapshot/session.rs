@@ -138,6 +138,7 @@ impl<'a> Session<'a> {
         self.commit(plan, args, sum, databases)
     }
 
+    /// Adds up, and writes the manifest: see [`commit`].
     fn commit(&self, plan: Plan, args: &RunArgs, sum: Sum, databases: Vec<Database>) -> Result<Taken, Failure> {
         let mut sum = sum;
         for notice in sum.troubles.notices() {
@@ -173,6 +174,7 @@ impl<'a> Session<'a> {
         (Discover::No, found.bytes)
     }
 
+    /// Copies the databases that are known, in the order of their paths.
     fn take_databases(&self, plan: &mut Plan, sum: &mut Sum) -> Result<(), Failure> {
         for (path, name) in plan.known.databases.clone() {
             if !plan.wants(&name) {
@@ -194,6 +196,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// Copies one. What SQLite itself has to say against it is passed on, and the copy kept all the same.
     fn take_database(&self, plan: &Plan, path: &Bytes, name: &str, sum: &mut Sum) -> Result<(), Failure> {
         signal::check()?;
         let source = plan.source_of(path);
@@ -211,6 +214,7 @@ impl<'a> Session<'a> {
         self.finish_payload(writer, name, PayloadKind::Sqlite, (1, bytes), sum)
     }
 
+    /// Copies databases that turned up among new files. Only in their first run do they come after the files.
     fn take_late_databases(&self, plan: &mut Plan, sum: &mut Sum) -> Result<(), Failure> {
         for (path, _) in std::mem::take(&mut sum.late) {
             let name = plan.known.add(path.clone());
@@ -221,6 +225,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// Takes the tree of files, or, where it was not asked for, only looks through it for configuration.
     fn take_files(&self, plan: &Plan, discover: Discover, expected: u64, sum: &mut Sum) -> Result<(), Failure> {
         if !plan.wants("files") {
             find_config(plan, sum);
@@ -244,6 +249,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// Takes over what the files add up to.
     fn add_files(&self, taken: files::FilesTaken, sum: &mut Sum) {
         let tally = taken.tally;
         let packed: u64 = taken.packs.iter().map(|pack| pack.bytes_stored).sum();
@@ -270,6 +276,7 @@ impl<'a> Session<'a> {
         sum.late = taken.databases;
     }
 
+    /// Takes the configuration that was met on the way; where there is none, there is no such part.
     fn take_config(&self, plan: &Plan, sum: &mut Sum) -> Result<(), Failure> {
         if sum.config.is_empty() || !plan.wants("config") {
             return Ok(());
@@ -317,6 +324,7 @@ impl<'a> Session<'a> {
         payloads.iter().find(usable)
     }
 
+    /// The first line of the index: what a restore has to know before it reads on.
     fn header(&self, plan: &Plan) -> Header {
         use std::os::unix::ffi::OsStrExt;
         Header {
@@ -364,6 +372,7 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Removes what a killed run left of its copies.
     fn clear_scratch(&self) {
         // Copies of databases that a killed run left; under the lock, nobody else's.
         for entry in std::fs::read_dir(&self.scratch).into_iter().flatten().flatten() {
@@ -371,6 +380,7 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Says so when the clock went backwards: the new snapshot then sorts before an older one.
     fn mind_the_clock(&self) {
         let newest = self.listed.keys().filter_map(|object| names::id_of(object)).max();
         if let Some(newest) = newest.filter(|newest| newest.time() > self.id.time()) {
@@ -395,6 +405,7 @@ fn find_config(plan: &Plan, sum: &mut Sum) {
     }
 }
 
+/// A payload as the manifest has it.
 fn payload(name: &str, kind: PayloadKind, sealed: Sealed, entries: u64) -> Payload {
     Payload {
         name: name.to_owned(),
@@ -408,6 +419,7 @@ fn payload(name: &str, kind: PayloadKind, sealed: Sealed, entries: u64) -> Paylo
     }
 }
 
+/// All objects of the place, in one listing: what a run builds upon must be there.
 fn list_objects(target: &Target) -> Result<BTreeMap<String, u64>, Failure> {
     let prefix = target.place().key("");
     let mut listed = BTreeMap::new();
@@ -440,6 +452,7 @@ fn usable_of(previous: Option<&Previous>, listed: &BTreeMap<String, u64>) -> (BT
     (usable_packs(previous, listed, &retire(&uses)), lost)
 }
 
+/// Worth a warning though nothing is missing from this snapshot: earlier ones cannot be restored whole.
 fn lost_packs(lost: usize) -> Notice {
     let message = format!("{lost} packs of the last snapshot are missing from the store or cut short");
     Notice::new(
@@ -449,6 +462,7 @@ fn lost_packs(lost: usize) -> Notice {
     )
 }
 
+/// A cache that is not there costs time in the next run, and never a file.
 fn cache_not_written() -> Notice {
     let message = "the local cache could not be written";
     Notice::new(

@@ -20,6 +20,7 @@ pub(super) fn outcome(session: &Session<'_>, manifest: &Manifest, parts: &[Part]
     outcome
 }
 
+/// One line for mails and logs.
 fn summary(manifest: &Manifest, parts: &[Part]) -> String {
     let databases = parts.iter().filter(|part| part.kind == PayloadKind::Sqlite).count() as u64;
     let databases = match databases {
@@ -34,6 +35,7 @@ fn summary(manifest: &Manifest, parts: &[Part]) -> String {
     )
 }
 
+/// For programs. The names of its fields are part of the promise.
 fn data(session: &Session<'_>, manifest: &Manifest, parts: &[Part], pruned: Option<&Pruned>) -> Value {
     json!({
         "snapshot": {
@@ -56,6 +58,7 @@ fn data(session: &Session<'_>, manifest: &Manifest, parts: &[Part], pruned: Opti
     })
 }
 
+/// One payload for programs.
 fn part_data(part: &Part) -> Value {
     json!({
         "name": part.name,
@@ -66,6 +69,7 @@ fn part_data(part: &Part) -> Value {
     })
 }
 
+/// For people: each part with its size and with what it added to the store.
 fn text(session: &Session<'_>, manifest: &Manifest, parts: &[Part], pruned: Option<&Pruned>) -> String {
     let mut text = String::new();
     for part in parts {

@@ -252,8 +252,8 @@ fn the_objects_of_the_old_script_are_accepted() {
             host.launch("restore").args(&[object("files_20251120_020000.tar.gz")]).args(&["--into"]).args(&[&into]);
         files.run().exits_with(Exit::Ok);
         // The tar of that script keeps no fractions of a second.
-        let to_the_second = |path| Tree::of(path).to_the_second();
-        to_the_second(&host.app("uploads")).equals(&to_the_second(&into.join("uploads")));
+        let cut_to_the_second = |path| Tree::of(path).cut_to_the_second();
+        cut_to_the_second(&host.app("uploads")).equals(&cut_to_the_second(&into.join("uploads")));
         let into = folder.path().join("env");
         let env = host.launch("restore").args(&[object("env_20251120_020000")]).args(&["--into"]).args(&[&into]);
         env.run().exits_with(Exit::Ok);

@@ -66,6 +66,7 @@ pub(super) struct Compare<'a> {
 }
 
 impl<'a> Compare<'a> {
+    /// Ready for the first thing of the walk.
     pub(super) fn new(task: &'a FilesTask<'a>) -> Self {
         Self {
             task,
@@ -102,6 +103,7 @@ impl<'a> Compare<'a> {
         Ok(())
     }
 
+    /// Files with a role of their own go their own way; the rest is decided upon.
     fn sort(&mut self, entry: Entry, source: PathBuf, links: (u64, u64), holes: bool) -> Result<(), Failure> {
         match self.task.known.role(&entry) {
             Role::Config => self.config.push(ConfigFile { entry, source }),
@@ -111,6 +113,7 @@ impl<'a> Compare<'a> {
         Ok(())
     }
 
+    /// Keeps what is unchanged, records what has no content, and makes a job of the rest.
     fn decide(&mut self, mut entry: Entry, source: PathBuf, links: (u64, u64), holes: bool) -> Result<(), Failure> {
         self.recognise_link(&mut entry, links);
         self.last.find(&entry.path.0);
@@ -155,6 +158,7 @@ impl<'a> Compare<'a> {
         }
     }
 
+    /// Whether the last index can be repeated: its times can be believed, and its pack is there.
     fn is_unchanged(&self, now: &Entry, before: &Entry) -> bool {
         let believable = before.ctime < self.last.believable && before.mtime < self.last.believable;
         let stored = before.stored.as_ref().is_none_or(|stored| self.task.usable.contains(&stored.pack));
@@ -162,6 +166,7 @@ impl<'a> Compare<'a> {
         believable && stored && linked && facts::looks_unchanged(now, before)
     }
 
+    /// Repeats the line of the last index, byte for byte.
     fn keep(&mut self) {
         let Some(before) = self.last.found() else { return };
         if before.kind == Kind::File {
@@ -174,6 +179,7 @@ impl<'a> Compare<'a> {
         *lines.1 += 1;
     }
 
+    /// Folders, links and pipes: their facts are all there is.
     fn take_without_content(&mut self, mut entry: Entry, source: &Path) -> Result<(), Failure> {
         if let Err(cause) = complete(&mut entry, source) {
             self.tally.troubles.note(&entry.path, Trouble::from_io(cause));
@@ -189,6 +195,7 @@ impl<'a> Compare<'a> {
         Ok(())
     }
 
+    /// Whether the batch is worth handing on.
     fn is_full(&self) -> bool {
         let line_bytes = match self.batch.last() {
             Some(Piece::Lines(lines, _)) => lines.len(),
@@ -197,6 +204,7 @@ impl<'a> Compare<'a> {
         self.jobs >= JOBS || self.job_bytes >= JOB_BYTES || line_bytes >= LINE_BYTES
     }
 
+    /// Hands the batch on. False when the run is over early.
     fn hand_on(&mut self, lines: &Lines<'_>) -> bool {
         if self.batch.is_empty() {
             return true;
@@ -209,6 +217,7 @@ impl<'a> Compare<'a> {
         lines.send(batch, has_jobs)
     }
 
+    /// Keeps an entry for the last pack, in a file without a name: there may be half a million folders.
     fn put_aside(&mut self, entry: &Entry) -> io::Result<()> {
         let spool = match &mut self.spool {
             Some(spool) => spool,

@@ -70,7 +70,7 @@ impl Tree {
     }
 
     /// The same with times to the second.
-    pub(crate) fn to_the_second(mut self) -> Self {
+    pub(crate) fn cut_to_the_second(mut self) -> Self {
         self.0.values_mut().for_each(|node| node.mtime.1 = 0);
         self
     }
