@@ -1,10 +1,10 @@
 //! Whether it is worth trying to compress a file, told from a sample of its bytes.
 
 /// Bytes looked at: enough for 256 counts to mean something, few enough not to be noticed.
-const SAMPLE: usize = 4096;
+const SAMPLE: usize = 2048;
 /// Shorter ones are not worth a decision.
 const SHORTEST: usize = 512;
-/// Entropy above which nothing is to be gained, in bits a byte. Random bytes show about 7.95 in a sample of 4096 and
+/// Entropy above which nothing is to be gained, in bits a byte. Random bytes show about 7.9 in a sample of 2048 and
 /// 7.6 in one of 512; text stays below 5.5, machine code below 6.8.
 const HOPELESS: f64 = 7.2;
 
@@ -28,7 +28,7 @@ pub(crate) fn judge(bytes: &[u8]) -> Content {
 }
 
 /// Shannon entropy of single bytes, in bits a byte.
-#[expect(clippy::cast_precision_loss, reason = "counts of at most 4096 are exact")]
+#[expect(clippy::cast_precision_loss, reason = "counts of at most 2048 are exact")]
 fn entropy(sample: &[u8]) -> f64 {
     let mut counts = [0u16; 256];
     for byte in sample {
