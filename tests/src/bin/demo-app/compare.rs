@@ -32,8 +32,8 @@ impl fmt::Display for Verdict {
         }
         write!(
             f,
-            "the same: {files} files byte for byte with owner, mode and time, {links} symbolic links, \
-             {databases} database with {rows} rows"
+            "the same, with owner, mode and time: files {files} (byte for byte), symbolic links {links}, \
+             databases {databases} (row by row, {rows} rows)"
         )
     }
 }
