@@ -13,6 +13,7 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use shipshape_core::archive::entry::Entry;
 use shipshape_core::archive::tarball::EndMark;
+use shipshape_core::signal;
 use tar::{EntryType, Header};
 
 pub(crate) use content::Content;
@@ -154,6 +155,8 @@ impl<R: Read> Members<R> {
     /// Passes over bytes. Not by seeking: what is decrypted or decompressed has to be read.
     fn skip(&mut self, mut bytes: u64) -> Result<(), MemberError> {
         while bytes > 0 {
+            // A member may be larger than anybody's patience.
+            signal::check().map_err(|interrupted| self.unreadable(io::Error::other(interrupted)))?;
             let ready = self.ready()?;
             if ready == 0 {
                 return Err(self.fault(Fault::Damaged("it is cut short")));

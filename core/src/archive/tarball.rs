@@ -271,6 +271,10 @@ impl<W: Write> Write for Counter<W> {
     }
 }
 
+/// Tars are padded to whole records: 10 KiB as GNU tar writes them, a mebibyte or two for tapes. What goes on for longer
+/// is no padding, and a stream of zeros without end must not keep a reader for ever.
+const MOST_PADDING: usize = 16 * 1024 * 1024;
+
 /// Passes a tar on to its reader and remembers whether it ends as a tar must.
 pub struct EndMark<R> {
     inner: R,
@@ -287,11 +291,16 @@ impl<R: Read> EndMark<R> {
     /// makes the layers below check their own end marks.
     pub fn prove_end(mut self) -> io::Result<()> {
         let mut buffer = vec![0; 64 * 1024];
+        let mut padding = 0;
         loop {
             match self.read(&mut buffer) {
                 Ok(0) => break,
+                Ok(length) => padding += length,
                 Err(refused) if refused.kind() != io::ErrorKind::Interrupted => return Err(refused),
-                _ => {}
+                Err(_) => {}
+            }
+            if padding > MOST_PADDING {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "the tar goes on and on after its end mark"));
             }
         }
         if self.zeros >= 2 * BLOCK {
@@ -344,6 +353,11 @@ mod tests {
             writer.end_file().unwrap();
         }
         (writer.finish().unwrap(), offsets)
+    }
+
+    #[test]
+    fn zeros_without_end_are_no_padding() {
+        assert!(EndMark::new(io::repeat(0)).prove_end().is_err());
     }
 
     proptest! {

@@ -36,6 +36,39 @@ fn several_roots_within_the_application_and_outside_come_back_each_at_its_place(
 }
 
 #[test]
+fn a_source_behind_a_link_comes_back_where_it_leads_and_the_link_stays() {
+    let host = Host::with_a_small_site();
+    let shared = host.path("home/shared");
+    fs::create_dir_all(&shared).unwrap();
+    fs::write(shared.join("photo"), "shared by several releases").unwrap();
+    symlink(&shared, host.app("link")).unwrap();
+    let snapshot = host.run("backup", &["--files", ".", "link"]).exits_with(Exit::Ok).snapshot();
+    let restored = host.restored(&snapshot);
+    assert_eq!(fs::read_to_string(restored.path.join("link/photo")).unwrap(), "shared by several releases");
+    fs::remove_file(shared.join("photo")).unwrap();
+    host.run("restore", &["latest", "--yes"]).exits_with(Exit::Ok);
+    assert_eq!(fs::read_to_string(shared.join("photo")).unwrap(), "shared by several releases");
+    assert_eq!(fs::read_link(host.app("link")).unwrap(), shared, "the application still finds it");
+}
+
+#[test]
+fn a_database_outside_the_application_goes_back_to_where_it_was() {
+    let host = Host::with_a_small_site();
+    let outside = host.path("home/elsewhere");
+    fs::create_dir_all(&outside).unwrap();
+    let database = outside.join("books.db");
+    let sql = |line: &str| shell(&format!("sqlite3 '{}' \"{line}\"", database.display()));
+    sql("create table books (title); insert into books values ('Moby-Dick');");
+    fs::write(outside.join("neighbour"), "none of our business").unwrap();
+    host.configure("", &format!("[backup]\nsqlite = [\"{}\"]\n", database.display()));
+    host.backup();
+    sql("delete from books;");
+    host.run("restore", &["latest", "--yes"]).exits_with(Exit::Ok);
+    assert_eq!(sql("select title from books;").trim(), "Moby-Dick");
+    assert!(outside.join("neighbour").exists() && !host.app("home").exists());
+}
+
+#[test]
 fn another_file_system_inside_is_taken_unless_it_is_said_otherwise() {
     let host = Host::with_a_small_site();
     let _mount = Mount::tmpfs(&host.app("mounted"), "1m");
