@@ -178,7 +178,12 @@ fn refuse_to_guess(catalog: &Catalog, now: DateTime<Utc>) -> Result<(), PruneErr
 }
 
 fn candidate(manifest: &Manifest) -> Candidate {
-    Candidate { id: manifest.id.clone(), tags: manifest.tags.clone(), only: manifest.only.clone() }
+    Candidate {
+        id: manifest.id.clone(),
+        tags: manifest.tags.clone(),
+        only: manifest.only.clone(),
+        partial: manifest.partial,
+    }
 }
 
 /// Turns a manifest into a tombstone: the same bytes under another name, then the manifest goes. Killed in between,

@@ -15,6 +15,8 @@ pub(crate) struct Candidate {
     pub(crate) tags: Vec<String>,
     /// The payloads that were asked for by name. Snapshots of different parts never stand in for each other.
     pub(crate) only: Vec<String>,
+    /// Whether something could not be read. A whole snapshot never goes because a partial one is newer.
+    pub(crate) partial: bool,
 }
 
 /// The ids to keep, each with the reasons why. Whatever is not in it may go.
@@ -27,9 +29,10 @@ pub(crate) fn keep(
     now: DateTime<Utc>,
 ) -> BTreeMap<SnapshotId, Vec<String>> {
     let mut kept: BTreeMap<SnapshotId, Vec<String>> = BTreeMap::new();
-    let mut groups: BTreeMap<BTreeSet<&str>, Vec<&Candidate>> = BTreeMap::new();
+    let mut groups: BTreeMap<(BTreeSet<&str>, bool), Vec<&Candidate>> = BTreeMap::new();
     for snapshot in snapshots {
-        groups.entry(snapshot.only.iter().map(String::as_str).collect()).or_default().push(snapshot);
+        let parts = snapshot.only.iter().map(String::as_str).collect();
+        groups.entry((parts, snapshot.partial)).or_default().push(snapshot);
     }
     for group in groups.values_mut() {
         group.sort_by(|a, b| b.id.cmp(&a.id));
@@ -87,7 +90,7 @@ mod tests {
 
     fn at(text: &str) -> Candidate {
         let time = chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").unwrap().and_utc();
-        Candidate { id: SnapshotId::new(time, 0), tags: vec![], only: vec![] }
+        Candidate { id: SnapshotId::new(time, 0), tags: vec![], only: vec![], partial: false }
     }
 
     fn rules() -> KeepSection {
@@ -130,6 +133,13 @@ mod tests {
     }
 
     #[test]
+    fn a_partial_snapshot_never_stands_in_for_a_whole_one() {
+        let mut partial = at("2026-11-20 03:00");
+        partial.partial = true;
+        assert_eq!(kept(&[at("2026-11-20 02:00"), partial], &KeepSection { last: 1, ..rules() }).len(), 2);
+    }
+
+    #[test]
     fn a_snapshot_from_the_future_is_left_alone() {
         assert_eq!(kept(&[at("2030-01-01 02:00"), at("2026-01-01 02:00")], &rules()), ["01-01 02"]);
         assert!(keep(&[at("2030-01-01 02:00")], &rules(), now()).len() == 1);
@@ -142,6 +152,7 @@ mod tests {
                 id: SnapshotId::new(start + Duration::hours(*hour), u16::try_from(n).unwrap()),
                 tags: vec![],
                 only: vec![],
+                partial: false,
             }).collect()
         }
     }
