@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 use shipshape_core::archive::catalog::{self, Wanted};
 use shipshape_core::archive::manifest::Manifest;
-use shipshape_core::archive::names::{self, SnapshotId};
+use shipshape_core::archive::names::{self, Place, SnapshotId};
 use shipshape_core::archive::seal::hash_stored;
 use shipshape_core::archive::store::StoreError;
 use shipshape_core::error::Failure;
@@ -71,19 +71,29 @@ struct Expected {
 pub(crate) fn run(args: &CheckArgs, run: &Run) -> Result<Outcome, Failure> {
     run.only_looks();
     let target = Target::open(&args.target, run)?;
-    let manifests = chosen(&target, args)?;
-    let mut checked = Checked { snapshots: manifests.0.iter().map(|m| m.id.clone()).collect(), ..Checked::default() };
-    checked.problems = manifests.1;
-    compare(&target, expected(&manifests.0), &mut checked, run)?;
+    let Chosen { place, manifests, broken } = chosen(&target, args)?;
+    let mut checked = Checked { snapshots: manifests.iter().map(|m| m.id.clone()).collect(), ..Checked::default() };
+    checked.problems = broken;
+    compare(&target, expected(&place, &manifests), &mut checked, run)?;
     if args.all {
-        find_orphans(&target, &manifests.0, &mut checked)?;
+        find_orphans(&target, &place, &manifests, &mut checked)?;
     }
     heal(&target, &checked, run);
     Ok(outcome(&checked))
 }
 
+/// What is to be checked.
+struct Chosen {
+    /// Where it is.
+    place: Place,
+    /// The snapshots.
+    manifests: Vec<Manifest>,
+    /// Manifests that cannot be read, as problems.
+    broken: Vec<Problem>,
+}
+
 /// The manifests to check, and what is wrong with those that cannot be read.
-fn chosen(target: &Target, args: &CheckArgs) -> Result<(Vec<Manifest>, Vec<Problem>), Failure> {
+fn chosen(target: &Target, args: &CheckArgs) -> Result<Chosen, Failure> {
     let (store, place) = (target.store.as_ref(), target.place());
     let place = catalog::find_place(store, &place.app, args.target.host.as_deref(), &place.host)?;
     if !args.all {
@@ -92,7 +102,8 @@ fn chosen(target: &Target, args: &CheckArgs) -> Result<(Vec<Manifest>, Vec<Probl
             Some(text) => Wanted::Id(text.to_owned()),
         };
         let id = catalog::choose(&place, &catalog::ids(store, &place)?, &wanted)?;
-        return Ok((vec![Manifest::read(store, &place, &id)?], Vec::new()));
+        let manifest = Manifest::read(store, &place, &id)?;
+        return Ok(Chosen { place, manifests: vec![manifest], broken: Vec::new() });
     }
     let catalog = catalog::read(store, &place)?;
     let broken = catalog.broken.into_iter().map(|(id, broken)| Problem {
@@ -101,14 +112,14 @@ fn chosen(target: &Target, args: &CheckArgs) -> Result<(Vec<Manifest>, Vec<Probl
         detail: Failure::from(broken).message(),
         snapshots: vec![id],
     });
-    Ok((catalog.snapshots, broken.collect()))
+    let broken = broken.collect();
+    Ok(Chosen { place, manifests: catalog.snapshots, broken })
 }
 
 /// Every object once, however many snapshots refer to it.
-fn expected(manifests: &[Manifest]) -> BTreeMap<String, Expected> {
+fn expected(place: &Place, manifests: &[Manifest]) -> BTreeMap<String, Expected> {
     let mut all: BTreeMap<String, Expected> = BTreeMap::new();
     for manifest in manifests {
-        let place = names::Place { host: manifest.host.clone(), app: manifest.app.clone() };
         for (object, bytes, sha256) in manifest.objects() {
             let new = || Expected { bytes, sha256: sha256.to_owned(), snapshots: Vec::new() };
             all.entry(place.key(object)).or_insert_with(new).snapshots.push(manifest.id.clone());
@@ -154,9 +165,8 @@ fn compare_one(target: &Target, key: &str, expected: &Expected) -> Result<Option
 }
 
 /// Objects that neither a manifest nor a tombstone explains.
-fn find_orphans(target: &Target, manifests: &[Manifest], checked: &mut Checked) -> Result<(), Failure> {
-    let Some(first) = manifests.first() else { return Ok(()) };
-    if first.host != target.place().host {
+fn find_orphans(target: &Target, place: &Place, manifests: &[Manifest], checked: &mut Checked) -> Result<(), Failure> {
+    if place != target.place() {
         return Ok(());
     }
     let objects = sweep_list(target)?;

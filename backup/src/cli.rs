@@ -8,6 +8,13 @@ use shipshape_core::config::Compression;
 
 /// Shown below the flags.
 const EXAMPLES: &str = "\
+Configuration (shipshape.toml in the application's folder, or /etc/shipshape.toml; all of it optional):
+  [app]          name, dir
+  [store]        url, host, recipients, recipients_file, encryption = \"age\"|\"none\", compression = \"zstd\"|\"gzip\"|\"none\"
+  [backup]       files, exclude, config, sqlite, one_file_system
+  [backup.keep]  last (never fewer; 3), hourly, daily (30), weekly, monthly, yearly, tags
+  [restore]      identity_file
+
 Examples:
   backup init --app /srv/fleet --store /var/backups/shipshape
   backup                                   in the application's folder, or with /etc/shipshape.toml
@@ -79,6 +86,9 @@ pub(crate) struct RunArgs {
     /// Store everything readable by whoever can read the store.
     #[arg(long, conflicts_with = "recipient")]
     pub(crate) no_encryption: bool,
+    /// Accept that another store lies at this URL than in earlier runs.
+    #[arg(long)]
+    pub(crate) accept_store: bool,
     /// Leave older snapshots alone, whatever the retention rules say.
     #[arg(long)]
     pub(crate) no_prune: bool,

@@ -107,7 +107,7 @@ pub(crate) fn run(args: &InitArgs, run: &Run) -> Result<Outcome, Failure> {
     store::open_or_create(&meant.url, MakeFolder::Yes, new_store_id())?;
     write_new(&draft.identity_file, identity.expose().as_bytes())?;
     let draft = Draft { recipients: std::iter::once(public).chain(draft.recipients).collect(), ..draft };
-    write_new(&draft.config_file, config_text(&meant, &draft).as_bytes())?;
+    write_new(&draft.config_file, config_text(&meant, &draft, &found).as_bytes())?;
     Ok(outcome(&meant, &draft, &found, "was"))
 }
 
@@ -154,11 +154,11 @@ fn look(app_dir: &Path, meant: &Meant) -> Result<Found, Failure> {
     let mut known = Known { config: Patterns::new(&[".env*".to_owned()])?, ..Known::default() };
     let mut found = Found::default();
     for met in Walk::new(app_dir, &roots, &rules) {
-        let Met::Entry { entry, source, .. } = met else { continue };
+        let Met::Entry { entry, source, names, .. } = met else { continue };
         if entry.kind != Kind::File {
             continue;
         }
-        match known.role(&entry) {
+        match known.role(&entry, names) {
             Role::Config => found.config.push(entry.path.shown()),
             Role::Plain if may_be_database(&entry) && is_database(&source) => {
                 let name = known.add(entry.path.clone());
@@ -185,9 +185,9 @@ fn write_new(path: &Path, bytes: &[u8]) -> Result<(), InitError> {
 }
 
 /// The file as it is written: what is needed, and the most wanted of the rest as comments.
-fn config_text(meant: &Meant, draft: &Draft) -> String {
+fn config_text(meant: &Meant, draft: &Draft, found: &Found) -> String {
     let recipients: Vec<String> = draft.recipients.iter().map(|key| format!("  {},\n", quoted(key))).collect();
-    let mut text = String::from("# Shipshape: what to back up, and where to. All keys: backup --generate man\n\n");
+    let mut text = String::from("# Shipshape: what to back up, and where to. All keys: backup --help\n\n");
     let _ = write!(text, "[app]\nname = {}\ndir = {}\n\n", quoted(&meant.app.name), quoted_path(&draft.app_dir));
     let _ = write!(text, "[store]\nurl = {}\n", quoted(&absolute_url(&meant.url)));
     let _ = write!(
@@ -195,7 +195,16 @@ fn config_text(meant: &Meant, draft: &Draft) -> String {
         "# Public keys: who holds the identity of one of them can read the backups.\nrecipients = [\n{}]\n\n",
         recipients.concat()
     );
-    text.push_str("[backup]\n# exclude = [\"cache/**\", \"*.log\"]\n\n");
+    text.push_str("[backup]\n# exclude = [\"cache/**\", \"*.log\"]\n");
+    if !found.databases.is_empty() {
+        let paths: Vec<String> = found.databases.iter().map(|(_, path, _)| quoted(path)).collect();
+        let _ = writeln!(
+            text,
+            "# These must be there, or the backup fails; others are found by themselves.\nsqlite = [{}]",
+            paths.join(", ")
+        );
+    }
+    text.push('\n');
     text.push_str("[backup.keep]\n# Never fewer than `last`; of the newest days with a backup, one each.\nlast = 3\ndaily = 30\n\n");
     text.push_str("[restore]\n# The server does not need the identity to make backups. When you have moved it to a safe place, remove this line\n");
     let _ = writeln!(

@@ -62,7 +62,7 @@ fn look(plan: &mut Plan, previous: Option<&Previous>) -> Preview {
     let mut current = last.as_mut().and_then(next);
     let mut found = Vec::new();
     for met in plan.walk() {
-        let Met::Entry { entry, source, .. } = met else {
+        let Met::Entry { entry, source, names, .. } = met else {
             preview.skipped += 1;
             continue;
         };
@@ -75,7 +75,7 @@ fn look(plan: &mut Plan, previous: Option<&Previous>) -> Preview {
         let unchanged =
             current.as_ref().is_some_and(|before| before.path == entry.path && looks_unchanged(&entry, before));
         let database = || !unchanged && may_be_database(&entry) && is_database(&source);
-        match plan.known.role(&entry) {
+        match plan.known.role(&entry, names) {
             Role::Config => preview.config.push(entry.path.shown()),
             Role::Database => found.push((entry.path, entry.size)),
             Role::Plain if database() => found.push((entry.path, entry.size)),

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use shipshape_core::archive::catalog::{self, Catalog};
 use shipshape_core::archive::manifest::Manifest;
-use shipshape_core::archive::names::{self, SnapshotId};
+use shipshape_core::archive::names::{self, Place, SnapshotId};
 use shipshape_core::error::{Explain, Failure};
 use shipshape_core::exit::Exit;
 use shipshape_core::run::{Outcome, Run};
@@ -32,6 +32,8 @@ pub(crate) enum PruneError {
         now: String,
         /// The newest snapshot.
         newest: SnapshotId,
+        /// What helps.
+        way_out: String,
     },
     /// Some manifests cannot be read, and what they refer to is not known.
     #[error("{} cannot be read: {}", counted(*.count, "manifest", "manifests"), which)]
@@ -53,7 +55,7 @@ impl Explain for PruneError {
 
     fn hint(&self) -> String {
         match self {
-            Self::ClockBackwards { .. } => "check the clock: timedatectl; nothing was removed".to_owned(),
+            Self::ClockBackwards { way_out, .. } => format!("nothing was removed; {way_out}"),
             Self::BrokenManifests { .. } => "nothing was removed; see what is damaged: backup check --all".to_owned(),
         }
     }
@@ -106,6 +108,11 @@ impl Pruned {
 pub(crate) fn run(args: &PruneArgs, run: &Run) -> Result<Outcome, Failure> {
     run.only_looks();
     let target = Target::open(&args.target, run)?;
+    // Also so that a mistyped name does not make an empty place.
+    let Place { host, app } = target.place();
+    if !catalog::places(target.store.as_ref())?.contains(target.place()) {
+        catalog::find_place(target.store.as_ref(), app, Some(host), host)?;
+    }
     let _claim = if args.dry_run { None } else { Some(target.claim()?) };
     let pruned = if args.dry_run { plan(&target, run.started())?.0 } else { prune(&target, run.started())? };
     let verb = if args.dry_run { "would be let go" } else { "let go" };
@@ -145,7 +152,7 @@ pub(crate) fn prune(target: &Target, now: DateTime<Utc>) -> Result<Pruned, Failu
 /// Decides without doing.
 fn plan(target: &Target, now: DateTime<Utc>) -> Result<(Pruned, Sweep), Failure> {
     let catalog = catalog::read(target.store.as_ref(), target.place())?;
-    refuse_to_guess(&catalog, now)?;
+    refuse_to_guess(target, &catalog, now)?;
     let objects = sweep::list(target)?;
     // Only what is whole, as far as names and sizes tell, may stand in for what is let go.
     let (whole, damaged): (Vec<_>, Vec<_>) =
@@ -162,7 +169,7 @@ fn plan(target: &Target, now: DateTime<Utc>) -> Result<(Pruned, Sweep), Failure>
     Ok((Pruned { kept, snapshots: gone, objects, bytes }, sweep))
 }
 
-fn refuse_to_guess(catalog: &Catalog, now: DateTime<Utc>) -> Result<(), PruneError> {
+fn refuse_to_guess(target: &Target, catalog: &Catalog, now: DateTime<Utc>) -> Result<(), PruneError> {
     if !catalog.broken.is_empty() {
         let which: Vec<&str> = catalog.broken.iter().map(|(id, _)| id.as_str()).collect();
         return Err(PruneError::BrokenManifests { count: catalog.broken.len() as u64, which: which.join(", ") });
@@ -172,9 +179,20 @@ fn refuse_to_guess(catalog: &Catalog, now: DateTime<Utc>) -> Result<(), PruneErr
         Some(newest) if newest.time().timestamp() > now.timestamp() => Err(PruneError::ClockBackwards {
             now: now.format("%Y-%m-%dT%H:%M:%SZ").to_string(),
             newest: newest.clone(),
+            way_out: way_out(target, newest, now),
         }),
         _ => Ok(()),
     }
+}
+
+/// What to do about a snapshot from the future: mend the clock, or let go of it by hand, as prune would.
+pub(crate) fn way_out(target: &Target, newest: &SnapshotId, now: DateTime<Utc>) -> String {
+    let object = |relative: String| format!("{}/{}", target.store.url(), target.place().key(&relative));
+    format!(
+        "check the clock: timedatectl; if it is right now and was wrong then: mv {} {}",
+        object(names::manifest(newest)),
+        object(names::tombstone(newest, now))
+    )
 }
 
 fn candidate(manifest: &Manifest) -> Candidate {

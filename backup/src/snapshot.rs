@@ -7,6 +7,7 @@
 //! A snapshot exists from the moment its manifest does. Whatever fails before that is cleared away, and what a killed
 //! run leaves is found by the next one.
 
+mod baseline;
 mod commit;
 mod session;
 mod summary;
@@ -19,10 +20,10 @@ use crate::cli::RunArgs;
 use crate::plan::Plan;
 use crate::prune;
 use crate::sources::services;
-use crate::target::{self, Keys, Target};
+use crate::target::{self, AcceptStore, Keys, Target};
 use crate::{preview, snapshot::session::Session};
 
-pub(crate) use session::remembered;
+pub(crate) use baseline::remembered;
 
 /// The whole command.
 pub(crate) fn run(args: &RunArgs, run: &Run) -> Result<Outcome, Failure> {
@@ -31,10 +32,12 @@ pub(crate) fn run(args: &RunArgs, run: &Run) -> Result<Outcome, Failure> {
     if args.dry_run {
         return preview::run(args, &meant, &keys, run);
     }
-    let target = Target::open_for_backup(meant, run)?;
+    let accept = if args.accept_store { AcceptStore::Any } else { AcceptStore::OnlyTheKnown };
+    let target = Target::open_for_backup(meant, accept, run)?;
     let _claim = target.claim()?;
     let session = Session::begin(&target, &keys, run)?;
     let plan = Plan::new(&target.meant, target.meant.own_folders(&target.state), args, session.previous.as_ref())?;
+    session.refuse_two_folders(&plan)?;
     if let Some(notice) = services::notice(&plan.app_dir) {
         run.warn(notice);
     }

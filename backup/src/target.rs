@@ -29,8 +29,16 @@ pub(crate) enum TargetError {
         url: String,
         /// Whether there is nothing at all.
         empty: bool,
-        /// Where this is remembered.
-        remembered: String,
+    },
+    /// Another folder of this machine has its snapshots under the same name.
+    #[error("the snapshots of {place} are those of {other}, and this is {app_dir}")]
+    TwoFolders {
+        /// The application's part of the store.
+        place: String,
+        /// The folder they were taken of.
+        other: String,
+        /// The folder that is to be taken.
+        app_dir: String,
     },
     /// A name was given where a folder is needed.
     #[error("{app} is a name, and the folder of the application is needed")]
@@ -44,16 +52,20 @@ impl Explain for TargetError {
     fn code(&self) -> &'static str {
         match self {
             Self::OtherStore { .. } => "store.other",
+            Self::TwoFolders { .. } => "app.two_folders",
             Self::NoFolder { .. } => "app.no_folder",
         }
     }
 
     fn hint(&self) -> String {
         match self {
-            Self::OtherStore { url, remembered, .. } => {
-                format!(
-                    "is the disk mounted? If the store is new on purpose: rm {remembered}; backup init --store {url}"
-                )
+            Self::OtherStore { url, .. } => {
+                format!("is the disk with {url} mounted? If another store is there on purpose: backup --accept-store")
+            }
+            Self::TwoFolders { .. } => {
+                "give one of them a name of its own: [app] name in its shipshape.toml; two applications under one name would \
+                 prune and restore each other's snapshots"
+                    .to_owned()
             }
             Self::NoFolder { .. } => "give it with --app DIR, or set [app] dir in shipshape.toml".to_owned(),
         }
@@ -62,7 +74,7 @@ impl Explain for TargetError {
     fn exit(&self) -> Exit {
         match self {
             Self::OtherStore { .. } => Exit::Critical,
-            Self::NoFolder { .. } => Exit::Unknown,
+            Self::TwoFolders { .. } | Self::NoFolder { .. } => Exit::Unknown,
         }
     }
 }
@@ -126,15 +138,15 @@ impl Target {
     }
 
     /// Opens the store for a new snapshot. An empty folder becomes a store, unless one is known to belong there.
-    pub(crate) fn open_for_backup(meant: Meant, run: &Run) -> Result<Self, Failure> {
+    pub(crate) fn open_for_backup(meant: Meant, accept: AcceptStore, run: &Run) -> Result<Self, Failure> {
         let state = StateDir::open(run.common())?;
         let known = Known::load(&state);
-        let opened = match known.id_at(&meant.url) {
+        let opened = match known.id_at(&meant.url).filter(|_| accept == AcceptStore::OnlyTheKnown) {
             None => store::open_or_create(&meant.url, MakeFolder::No, new_store_id()),
             Some(id) => match store::open(&meant.url) {
-                Ok((_, marker)) if marker.id != id => return Err(known.other(&meant.url, false).into()),
+                Ok((_, marker)) if marker.id != id => return Err(other_store(&meant.url, false).into()),
                 Err(StoreError::Missing { .. }) if is_empty_folder(&meant.url) => {
-                    return Err(known.other(&meant.url, true).into());
+                    return Err(other_store(&meant.url, true).into());
                 }
                 other => other,
             },
@@ -161,6 +173,15 @@ impl Target {
         let store = self.store.claim(&format!("{host}/{app}"))?;
         Ok(Claim { _state: state, _store: store })
     }
+}
+
+/// Whether any store will do, or only the one that was used under this URL before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AcceptStore {
+    /// Any.
+    Any,
+    /// Only that one, if there was one.
+    OnlyTheKnown,
 }
 
 /// The locks of a run; free again when dropped.
@@ -219,25 +240,19 @@ pub(crate) fn new_store_id() -> String {
 /// The stores that this machine has written to, so that an unmounted disk is not taken for a new store.
 struct Known {
     ids: BTreeMap<String, String>,
-    file: String,
 }
 
 impl Known {
     fn load(state: &StateDir) -> Self {
-        let file = state.path().join(STORES).display().to_string();
         match state.read_json(STORES) {
-            Ok(Loaded::Found(ids)) => Self { ids, file },
+            Ok(Loaded::Found(ids)) => Self { ids },
             // Lost knowledge costs a safeguard, not the backup.
-            Ok(Loaded::Absent | Loaded::Corrupt { .. }) | Err(_) => Self { ids: BTreeMap::new(), file },
+            Ok(Loaded::Absent | Loaded::Corrupt { .. }) | Err(_) => Self { ids: BTreeMap::new() },
         }
     }
 
     fn id_at(&self, url: &str) -> Option<String> {
         self.ids.get(url).cloned()
-    }
-
-    fn other(&self, url: &str, empty: bool) -> TargetError {
-        TargetError::OtherStore { url: url.to_owned(), empty, remembered: self.file.clone() }
     }
 
     fn remember(mut self, state: &StateDir, url: &str, marker: &Marker) -> Result<(), Failure> {
@@ -252,4 +267,8 @@ impl Known {
 fn is_empty_folder(url: &str) -> bool {
     let path = url.strip_prefix("file://").unwrap_or(url);
     std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+fn other_store(url: &str, empty: bool) -> TargetError {
+    TargetError::OtherStore { url: url.to_owned(), empty }
 }

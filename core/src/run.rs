@@ -15,10 +15,11 @@ use serde_json::Value;
 
 use crate::cli::{CommonArgs, Format};
 use crate::clock::{self, Stopwatch};
-use crate::error::{Failure, chain};
+use crate::error::{Explain, Failure, chain};
 use crate::exit::Exit;
 use crate::redact::{redact, redact_json};
 use crate::report::{Notice, Report, SCHEMA};
+use crate::signal::Interrupted;
 use crate::state::{StateDir, StateError};
 use crate::{machine, name, output, signal, units};
 
@@ -137,7 +138,10 @@ impl Run {
                 let exit = outcome.exit;
                 (outcome, None, exit)
             }
-            Err(failure) => (Outcome::ok(failure.message()), Some(failure.notice()), exit_of(&failure)),
+            Err(failure) => {
+                let (notice, exit) = ending(&failure, signal::check());
+                (Outcome::ok(notice.message.clone()), Some(notice), exit)
+            }
         };
         let Outcome { app, summary, mut data, text, warnings, .. } = outcome;
         let mut collected = std::mem::take(&mut *lock(&self.warnings));
@@ -214,11 +218,14 @@ impl Warnings {
 }
 
 /// Work that was asked to stop may fail by what stopping did to it; it is still a signal that ended the run.
-fn exit_of(failure: &Failure) -> Exit {
-    match signal::check() {
-        Err(interrupted) => Exit::Signal(interrupted.signal),
-        Ok(()) => failure.exit(),
+fn ending(failure: &Failure, asked: Result<(), Interrupted>) -> (Notice, Exit) {
+    let Err(interrupted) = asked else { return (failure.notice(), failure.exit()) };
+    let (mut message, said) = (interrupted.to_string(), failure.message());
+    // What failed may matter all the same: a journal that could not be undone, a disk that is full.
+    if failure.code() != interrupted.code() && !said.ends_with(&message) {
+        message = format!("{message}: {said}");
     }
+    (Notice::new(interrupted.code(), message, interrupted.hint()), interrupted.exit())
 }
 
 fn without_secrets(notice: Notice) -> Notice {
@@ -314,6 +321,16 @@ mod tests {
         assert_eq!(report.error.as_ref().unwrap().code, "secret.not_private");
         let told = for_people(&report, &text);
         assert_eq!(told, "backup: others can read the secret file /etc/key (mode 0644)\nhint: chmod 600 /etc/key\n");
+    }
+
+    #[test]
+    fn whatever_a_signal_made_fail_the_run_was_interrupted() {
+        let (notice, exit) = ending(&failure(), Err(Interrupted { signal: 15 }));
+        assert_eq!((notice.code.as_str(), exit), ("run.interrupted", Exit::Signal(15)));
+        assert!(notice.message.starts_with("interrupted by SIGTERM: others can read"), "{}", notice.message);
+        let (notice, _) = ending(&Interrupted { signal: 2 }.into(), Err(Interrupted { signal: 2 }));
+        assert_eq!(notice.message, "interrupted by SIGINT");
+        assert_eq!(ending(&failure(), Ok(())).0.code, "secret.not_private");
     }
 
     #[test]

@@ -16,18 +16,18 @@ use shipshape_core::report::Notice;
 use shipshape_core::run::Run;
 use shipshape_core::signal;
 
+use super::baseline::{lost_packs, remembered, usable_of};
 use super::commit;
 use crate::cache::{Cache, CacheWriter, Database, Previous};
 use crate::cli::RunArgs;
-use crate::known::usable_packs;
 use crate::packer::Troubles;
 use crate::plan::Plan;
-use crate::retire::{PackUse, retire};
+use crate::prune;
 use crate::sources::config::{self, ConfigFile};
 use crate::sources::discovery::{Role, look_over};
-use crate::sources::files::{self, Discover, FilesTask};
+use crate::sources::files::{self, FilesTask};
 use crate::sources::sqlite;
-use crate::target::{Keys, Target};
+use crate::target::{Keys, Target, TargetError};
 use crate::walk::Met;
 
 /// A run.
@@ -85,22 +85,6 @@ struct Sum {
     late: Vec<(Bytes, PathBuf)>,
 }
 
-/// What this machine remembers of the last snapshot, if it can be built upon: same store, same keys.
-pub(crate) fn remembered(target: &Target, keys: &Keys) -> (Option<Cache>, Option<Previous>, Option<Notice>) {
-    let cache = match Cache::open(&target.state, &target.marker.id, target.place()) {
-        Ok(cache) => cache,
-        Err(refused) => return (None, None, Some(Failure::from(refused).notice())),
-    };
-    let (previous, notice) = cache.load(&target.state);
-    // Content for other recipients cannot be referred to: who holds only the new keys could not read it.
-    let same_keys = |manifest: &Manifest| {
-        manifest.store == target.marker.id
-            && manifest.encryption == keys.wrapping.encryption
-            && manifest.recipients == keys.recipients.texts()
-    };
-    (Some(cache), previous.filter(|previous| same_keys(&previous.manifest)), notice)
-}
-
 impl<'a> Session<'a> {
     /// Looks at what there is: in the state folder and in the store.
     pub(crate) fn begin(target: &'a Target, keys: &'a Keys, run: &'a Run) -> Result<Self, Failure> {
@@ -108,7 +92,7 @@ impl<'a> Session<'a> {
         if let Some(notice) = notice {
             run.warn(notice);
         }
-        let listed = list_objects(target)?;
+        let listed = prune::sweep_list(target)?;
         let (usable, lost) = usable_of(previous.as_ref(), &listed);
         if lost > 0 {
             run.warn(lost_packs(lost));
@@ -126,11 +110,11 @@ impl<'a> Session<'a> {
     /// Takes all parts and commits.
     pub(crate) fn take(&self, mut plan: Plan, args: &RunArgs) -> Result<Taken, Failure> {
         let mut sum = Sum::default();
-        let (discover, expected) = self.discover_at_first(&mut plan);
+        let expected = self.discover_at_first(&mut plan);
         // Databases before files: a row must never refer to a file that came after it and is not in the snapshot.
         self.take_databases(&mut plan, &mut sum)?;
         plan.check_parts()?;
-        self.take_files(&plan, discover, expected, &mut sum)?;
+        self.take_files(&plan, expected, &mut sum)?;
         self.take_late_databases(&mut plan, &mut sum)?;
         self.take_config(&plan, &mut sum)?;
         signal::check()?;
@@ -163,15 +147,15 @@ impl<'a> Session<'a> {
 
     /// With nothing to go by, everything is looked over once: databases must be copied before the files are. Tells too how
     /// many bytes of content to expect.
-    fn discover_at_first(&self, plan: &mut Plan) -> (Discover, u64) {
+    fn discover_at_first(&self, plan: &mut Plan) -> u64 {
         if let Some(previous) = &self.previous {
-            return (Discover::Yes, previous.manifest.bytes.plain);
+            return previous.manifest.bytes.plain;
         }
         let found = look_over(plan.walk(), &plan.known);
         for (path, _) in found.databases {
             plan.known.add(path);
         }
-        (Discover::No, found.bytes)
+        found.bytes
     }
 
     /// Copies the databases that are known, in the order of their paths.
@@ -188,7 +172,7 @@ impl<'a> Session<'a> {
                     // Found by its header once, and gone or something else now: its owner's doing, but worth a word.
                     plan.known.databases.remove(&path);
                     let message = format!("{} is no database any more: {}", path.shown(), refused.message());
-                    self.run.warn(Notice::new("sqlite.gone", message, "its last copy stays in the earlier snapshots"));
+                    self.run.warn(Notice::new("sqlite.gone", message, "if it should be there, name it in [backup] sqlite; its last copy goes with the snapshots that have it"));
                 }
                 other => other?,
             }
@@ -201,6 +185,17 @@ impl<'a> Session<'a> {
         signal::check()?;
         let source = plan.source_of(path);
         let copy = sqlite::copy(&source, path, &self.scratch)?;
+        if let Some(names) = copy.several_names() {
+            let message = format!(
+                "the database {} has {names} names; each comes back as a database of its own",
+                source.display()
+            );
+            self.run.warn(Notice::new(
+                "sqlite.linked",
+                message,
+                "SQLite warns of hard links to databases (sqlite.org/howtocorrupt.html): use one name",
+            ));
+        }
         if let Some(complaint) = &copy.complaint {
             let message = format!("SQLite finds {} damaged: {complaint}", source.display());
             let hint = format!(
@@ -226,7 +221,7 @@ impl<'a> Session<'a> {
     }
 
     /// Takes the tree of files, or, where it was not asked for, only looks through it for configuration.
-    fn take_files(&self, plan: &Plan, discover: Discover, expected: u64, sum: &mut Sum) -> Result<(), Failure> {
+    fn take_files(&self, plan: &Plan, expected: u64, sum: &mut Sum) -> Result<(), Failure> {
         if !plan.wants("files") {
             find_config(plan, sum);
             return Ok(());
@@ -240,7 +235,6 @@ impl<'a> Session<'a> {
             previous: self.previous.as_ref(),
             usable: &self.usable,
             known: &plan.known,
-            discover,
             progress: &progress,
         };
         let cache = self.cache.as_ref().and_then(|cache| cache.writer().ok());
@@ -372,6 +366,22 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Two applications whose folders are called the same would share one history. An application that was moved may:
+    /// then its old folder is gone.
+    pub(crate) fn refuse_two_folders(&self, plan: &Plan) -> Result<(), TargetError> {
+        use std::os::unix::ffi::OsStrExt;
+        let header = self.previous.as_ref().and_then(|previous| previous.read_index().ok());
+        let Some(before) = header.map(|index| index.header().app_dir.clone()) else { return Ok(()) };
+        let other = PathBuf::from(std::ffi::OsStr::from_bytes(&before.0));
+        // A name that its owner has given is meant; one that came from the folder may be a coincidence.
+        let is_stated = self.target.meant.config.app.name.as_deref() == Some(self.target.place().app.as_str());
+        if is_stated || other == plan.app_dir || !other.is_dir() {
+            return Ok(());
+        }
+        let (place, app_dir) = (self.target.place().to_string(), plan.app_dir.display().to_string());
+        Err(TargetError::TwoFolders { place, other: before.shown(), app_dir })
+    }
+
     /// Removes what a killed run left of its copies.
     fn clear_scratch(&self) {
         // Copies of databases that a killed run left; under the lock, nobody else's.
@@ -382,14 +392,15 @@ impl<'a> Session<'a> {
 
     /// Says so when the clock went backwards: the new snapshot then sorts before an older one.
     fn mind_the_clock(&self) {
-        let newest = self.listed.keys().filter_map(|object| names::id_of(object)).max();
+        let listed = self.listed.keys().filter(|object| object.ends_with("/manifest.json"));
+        let newest = listed.filter_map(|object| names::id_of(object)).max();
         if let Some(newest) = newest.filter(|newest| newest.time() > self.id.time()) {
             let message = format!("the clock is earlier than the newest snapshot, {newest}");
-            self.run.warn(Notice::new(
-                "clock.backwards",
-                message,
-                "check the clock: timedatectl; nothing is pruned until it is right",
-            ));
+            let hint = format!(
+                "nothing is pruned until that is right; {}",
+                prune::way_out(self.target, &newest, self.run.started())
+            );
+            self.run.warn(Notice::new("clock.backwards", message, hint));
         }
     }
 }
@@ -397,8 +408,8 @@ impl<'a> Session<'a> {
 /// Without the files, their tree is still walked for the configuration in it.
 fn find_config(plan: &Plan, sum: &mut Sum) {
     for met in plan.walk() {
-        if let Met::Entry { entry, source, .. } = met
-            && plan.known.role(&entry) == Role::Config
+        if let Met::Entry { entry, source, names, .. } = met
+            && plan.known.role(&entry, names) == Role::Config
         {
             sum.config.push(ConfigFile { entry, source });
         }
@@ -417,49 +428,6 @@ fn payload(name: &str, kind: PayloadKind, sealed: Sealed, entries: u64) -> Paylo
         sha256_stored: sealed.sha256_stored,
         entries,
     }
-}
-
-/// All objects of the place, in one listing: what a run builds upon must be there.
-fn list_objects(target: &Target) -> Result<BTreeMap<String, u64>, Failure> {
-    let prefix = target.place().key("");
-    let mut listed = BTreeMap::new();
-    for folder in ["packs", "snapshots"] {
-        for object in target.store.list(&target.place().key(folder))? {
-            if let Some(relative) = object.key.strip_prefix(&prefix) {
-                listed.insert(relative.to_owned(), object.bytes);
-            }
-        }
-    }
-    Ok(listed)
-}
-
-/// The packs to build upon, and the number of those that are lost.
-fn usable_of(previous: Option<&Previous>, listed: &BTreeMap<String, u64>) -> (BTreeSet<String>, usize) {
-    let Some(previous) = previous else { return (BTreeSet::new(), 0) };
-    let all = usable_packs(previous, listed, &BTreeSet::new());
-    let lost = previous.manifest.packs.len() - all.len();
-    let uses: Vec<PackUse> = previous
-        .manifest
-        .packs
-        .iter()
-        .map(|pack| PackUse {
-            pack: pack.name().to_owned(),
-            tar: pack.bytes_plain,
-            content: pack.bytes_content,
-            live: previous.live.get(pack.name()).copied().unwrap_or_default(),
-        })
-        .collect();
-    (usable_packs(previous, listed, &retire(&uses)), lost)
-}
-
-/// Worth a warning though nothing is missing from this snapshot: earlier ones cannot be restored whole.
-fn lost_packs(lost: usize) -> Notice {
-    let message = format!("{lost} packs of the last snapshot are missing from the store or cut short");
-    Notice::new(
-        "store.packs_lost",
-        message,
-        "their files were stored anew; earlier snapshots lack them: backup check --all",
-    )
 }
 
 /// A cache that is not there costs time in the next run, and never a file.

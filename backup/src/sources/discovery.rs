@@ -43,8 +43,9 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    /// The role of an entry.
-    pub(crate) fn role(&self, entry: &Entry) -> Role {
+    /// The role of an entry that has so many names. A configuration file with several stays among the files, where its
+    /// names come back as names of one file.
+    pub(crate) fn role(&self, entry: &Entry, names: u64) -> Role {
         if entry.kind != Kind::File {
             return Role::Plain;
         }
@@ -54,7 +55,7 @@ impl Known {
             Role::Database
         } else if owner.is_some_and(|owner| self.databases.contains_key(&Bytes(owner.to_vec()))) {
             Role::Companion
-        } else if entry.size <= CONFIG_LIMIT && self.config.matches(path, Is::Other) {
+        } else if names < 2 && entry.size <= CONFIG_LIMIT && self.config.matches(path, Is::Other) {
             Role::Config
         } else {
             Role::Plain
@@ -121,12 +122,12 @@ pub(crate) struct Found {
 pub(crate) fn look_over(walk: Walk<'_>, known: &Known) -> Found {
     let mut found = Found::default();
     for met in walk {
-        let Met::Entry { entry, source, .. } = met else { continue };
+        let Met::Entry { entry, source, names, .. } = met else { continue };
         if entry.kind == Kind::File {
             found.files += 1;
             found.bytes += entry.size;
         }
-        if known.role(&entry) == Role::Plain && may_be_database(&entry) && is_database(&source) {
+        if known.role(&entry, names) == Role::Plain && may_be_database(&entry) && is_database(&source) {
             found.databases.push((entry.path, source));
         }
     }

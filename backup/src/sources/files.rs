@@ -52,19 +52,8 @@ pub(crate) struct FilesTask<'a> {
     pub(crate) usable: &'a BTreeSet<String>,
     /// Databases and configuration, which are not plain files.
     pub(crate) known: &'a Known,
-    /// Whether databases that are not known yet may turn up.
-    pub(crate) discover: Discover,
     /// Bytes read.
     pub(crate) progress: &'a Progress,
-}
-
-/// Whether to look into new files for databases.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Discover {
-    /// Look.
-    Yes,
-    /// A look over everything has been had, or the owner has named them all.
-    No,
 }
 
 /// What became of them.

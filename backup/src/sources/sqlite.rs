@@ -2,9 +2,11 @@
 //! the application goes on.
 
 mod at_rest;
+mod unfinished;
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -54,13 +56,18 @@ pub(crate) enum SqliteError {
         path: PathBuf,
     },
     /// SQLite refused.
-    #[error("cannot copy the database {}", path.display())]
+    #[error("cannot copy the database {}: {why}", path.display())]
     Sqlite {
         /// The database.
         path: PathBuf,
-        /// Why.
-        #[source]
-        cause: rusqlite::Error,
+        /// What SQLite says; its own source says the same with a number.
+        why: String,
+    },
+    /// A writer was killed, and what it left has to be undone before anybody can read.
+    #[error("the database {} was left in the middle of a change", path.display())]
+    Unfinished {
+        /// The database.
+        path: PathBuf,
     },
     /// The temporary copy cannot be written or read.
     #[error("cannot make a temporary copy of {} in {}", path.display(), scratch.display())]
@@ -82,6 +89,7 @@ impl Explain for SqliteError {
             Self::NotADatabase { .. } => "sqlite.not_a_database",
             Self::Locked { .. } => "sqlite.locked",
             Self::Sqlite { .. } => "sqlite.failed",
+            Self::Unfinished { .. } => "sqlite.unfinished",
             Self::Scratch { .. } => "sqlite.scratch",
         }
     }
@@ -95,6 +103,9 @@ impl Explain for SqliteError {
                 format!("look at it: file {0}; encrypted databases cannot be copied", path.display())
             }
             Self::Locked { path } => format!("find who holds it: fuser -v {}", path.display()),
+            Self::Unfinished { path } => {
+                format!("start the application, or open it once: sqlite3 {} .schema", path.display())
+            }
             Self::Sqlite { path, .. } => format!("check it: sqlite3 {} 'pragma integrity_check'", path.display()),
             Self::Scratch { scratch, .. } => {
                 format!(
@@ -111,6 +122,7 @@ impl Explain for SqliteError {
             | Self::NotADatabase { .. }
             | Self::Locked { .. }
             | Self::Sqlite { .. }
+            | Self::Unfinished { .. }
             | Self::Scratch { .. } => Exit::Critical,
         }
     }
@@ -122,6 +134,8 @@ pub(crate) struct Copy {
     /// A folder of its own, because SQLite leaves files beside a copy that is in WAL mode.
     _folder: tempfile::TempDir,
     entry: Entry,
+    /// How many names the original has.
+    names: u64,
     /// What SQLite's own quick check says against it, if anything.
     pub(crate) complaint: Option<String>,
 }
@@ -133,11 +147,18 @@ pub(crate) fn copy(source: &Path, path: &Bytes, scratch: &Path) -> Result<Copy, 
     let folder = atomic::temporary_folder(scratch).map_err(scratched)?;
     let file = atomic::temporary(folder.path()).map_err(scratched)?;
     if !copy_at_rest(source, file.path(), scratch)? {
-        copy_pages(source, source, file.path(), scratch)?;
+        match copy_pages(source, source, file.path(), scratch) {
+            Err(refused) if refused.code() == "sqlite.unfinished" => {
+                let aside = unfinished::set_aside(source, folder.path()).map_err(scratched)?;
+                copy_with(writable(&aside), source, file.path(), scratch)?;
+            }
+            other => other?,
+        }
     }
     let complaint = quick_check(file.path()).map_err(|cause| refused(source, scratch, cause))?;
     let size = file.path().metadata().map_err(scratched)?.len();
-    Ok(Copy { file, _folder: folder, entry: Entry { size, ..entry }, complaint })
+    let names = source.metadata().map_or(1, |facts| facts.nlink());
+    Ok(Copy { file, _folder: folder, entry: Entry { size, ..entry }, names, complaint })
 }
 
 /// The facts of the file itself. A missing one is an error and never an empty database, which SQLite would make of it.
@@ -172,11 +193,27 @@ fn copy_at_rest(source: &Path, target: &Path, scratch: &Path) -> Result<bool, Fa
     Ok(true)
 }
 
+/// Opens for reading only, so that nothing of the original changes: a last connection that may write would fold in its
+/// log.
 fn copy_pages(open: &Path, source: &Path, target: &Path, scratch: &Path) -> Result<(), Failure> {
-    let failed = |cause| refused(source, scratch, cause);
-    // Read only, so that nothing of the original changes: a last connection that may write would fold in its log.
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-    let from = Connection::open_with_flags(open, flags).map_err(failed)?;
+    copy_with(Connection::open_with_flags(open, flags), source, target, scratch)
+}
+
+/// Opens a copy of our own, in which SQLite may undo what a killed writer left.
+fn writable(aside: &Path) -> rusqlite::Result<Connection> {
+    Connection::open_with_flags(aside, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+}
+
+/// Copies all pages of an opened database; `source` is its name in messages.
+fn copy_with(
+    opened: rusqlite::Result<Connection>,
+    source: &Path,
+    target: &Path,
+    scratch: &Path,
+) -> Result<(), Failure> {
+    let failed = |cause| refused(source, scratch, cause);
+    let from = opened.map_err(failed)?;
     let mut to = Connection::open(target).map_err(failed)?;
     // The copy is thrown away if anything happens: no journal, no fsync.
     to.execute_batch("pragma journal_mode = off; pragma synchronous = off;").map_err(failed)?;
@@ -200,6 +237,7 @@ fn quick_check(copy: &Path) -> rusqlite::Result<Option<String>> {
     Ok((said != "ok").then_some(said))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is used up, as with map_err")]
 fn refused(source: &Path, scratch: &Path, cause: rusqlite::Error) -> SqliteError {
     use rusqlite::ErrorCode as Code;
     let path = source.to_owned();
@@ -209,11 +247,18 @@ fn refused(source: &Path, scratch: &Path, cause: rusqlite::Error) -> SqliteError
         Some(Code::DiskFull) => {
             SqliteError::Scratch { path, scratch: scratch.to_owned(), cause: io::ErrorKind::StorageFull.into() }
         }
-        _ => SqliteError::Sqlite { path, cause },
+        // A hot journal or log that a reader may not play back (sqlite.org/rescode.html, SQLITE_READONLY_ROLLBACK, …).
+        Some(Code::ReadOnly) => SqliteError::Unfinished { path },
+        _ => SqliteError::Sqlite { path, why: cause.to_string() },
     }
 }
 
 impl Copy {
+    /// The number of names, if the original has more than one.
+    pub(crate) fn several_names(&self) -> Option<u64> {
+        (self.names > 1).then_some(self.names)
+    }
+
     /// Its size in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         self.entry.size
@@ -286,6 +331,32 @@ mod tests {
         assert!(std::fs::read(copy.file.path()).unwrap() == std::fs::read(&path).unwrap());
         drop(copy);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_killed_writer_left_is_undone_in_the_copy_and_not_in_the_original() {
+        let folder = tempfile::tempdir().unwrap();
+        let (live, path) = (folder.path().join("live.db"), folder.path().join("app.db"));
+        let connection = Connection::open(&live).unwrap();
+        connection.execute_batch("create table t (x); insert into t values (1), (2);").unwrap();
+        let rows = |path: &Path| -> i64 {
+            Connection::open(path).unwrap().query_row("select count(*) from t", [], |row| row.get(0)).unwrap()
+        };
+        let before = rows(&live);
+        // With a cache of one page, pages reach the file before the transaction ends; a power cut then leaves both.
+        connection.execute_batch("pragma cache_size = 1; begin; update t set x = x + 1;").unwrap();
+        connection
+            .execute_batch("create table u (x); insert into u values (zeroblob(100000)), (zeroblob(100000));")
+            .unwrap();
+        for end in ["", "-journal"] {
+            std::fs::copy(at_rest::beside(&live, end), at_rest::beside(&path, end)).unwrap();
+        }
+        let journal = std::fs::read(at_rest::beside(&path, "-journal")).unwrap();
+        assert!(journal.len() > 512, "the journal is hot");
+        let copy = copy(&path, &b"app.db".as_slice().into(), folder.path()).unwrap();
+        assert_eq!(rows(copy.file.path()), before);
+        assert!(copy.complaint.is_none());
+        assert_eq!(std::fs::read(at_rest::beside(&path, "-journal")).unwrap(), journal, "the original is left alone");
     }
 
     #[test]

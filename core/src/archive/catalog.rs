@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use super::manifest::{Manifest, ManifestError};
 use super::names::{self, Place, SnapshotId};
 use super::store::{Store, StoreError};
+use crate::clock;
 use crate::error::Explain;
 use crate::exit::Exit;
 
@@ -37,6 +38,16 @@ pub enum CatalogError {
         /// The hosts.
         hosts: Vec<String>,
     },
+    /// Several snapshots begin so.
+    #[error("{count} snapshots of {place} begin with {wanted}")]
+    Ambiguous {
+        /// Where it was looked for.
+        place: Place,
+        /// What was asked for.
+        wanted: String,
+        /// How many there are.
+        count: usize,
+    },
     /// There is no such snapshot.
     #[error("{place} has no snapshot {wanted}")]
     NoSnapshot {
@@ -55,6 +66,7 @@ impl Explain for CatalogError {
             Self::NoApp { .. } => "snapshot.no_app",
             Self::SeveralHosts { .. } => "snapshot.several_hosts",
             Self::NoSnapshot { .. } => "snapshot.missing",
+            Self::Ambiguous { .. } => "snapshot.ambiguous",
         }
     }
 
@@ -68,6 +80,7 @@ impl Explain for CatalogError {
             Self::NoApp { known, .. } => format!("name one of these with --app: {}", known.join(", ")),
             Self::SeveralHosts { .. } => "name one of them with --host".to_owned(),
             Self::NoSnapshot { .. } => "see what there is: backup list".to_owned(),
+            Self::Ambiguous { .. } => "give more of it: backup list".to_owned(),
         }
     }
 
@@ -75,7 +88,9 @@ impl Explain for CatalogError {
         match self {
             Self::Store(cause) => cause.exit(),
             Self::Manifest(cause) => cause.exit(),
-            Self::NoApp { .. } | Self::SeveralHosts { .. } | Self::NoSnapshot { .. } => Exit::Unknown,
+            Self::NoApp { .. } | Self::SeveralHosts { .. } | Self::NoSnapshot { .. } | Self::Ambiguous { .. } => {
+                Exit::Unknown
+            }
         }
     }
 }
@@ -178,11 +193,15 @@ pub enum Wanted {
 /// Finds the id that is meant among those of a place (oldest first).
 pub fn choose(place: &Place, ids: &[SnapshotId], wanted: &Wanted) -> Result<SnapshotId, CatalogError> {
     let found = match wanted {
-        Wanted::Latest => ids.last(),
+        // One from the future was made with a wrong clock. What came after it is newer, whatever its name says.
+        Wanted::Latest => ids.iter().rev().find(|id| id.time() <= clock::now()).or(ids.last()),
         Wanted::At(moment) => ids.iter().rev().find(|id| id.time() <= *moment),
         Wanted::Id(text) => {
-            let mut matching = ids.iter().filter(|id| id.as_str().starts_with(text.as_str()));
-            matching.next().filter(|first| matching.next().is_none() || first.as_str() == text)
+            let count = ids.iter().filter(|id| id.as_str().starts_with(text.as_str())).count();
+            if count > 1 {
+                return Err(CatalogError::Ambiguous { place: place.clone(), wanted: text.clone(), count });
+            }
+            ids.iter().find(|id| id.as_str().starts_with(text.as_str()))
         }
     };
     let wanted = match wanted {
@@ -199,7 +218,7 @@ mod tests {
     use chrono::TimeZone;
 
     fn id(hour: u32, random: u16) -> SnapshotId {
-        SnapshotId::new(Utc.with_ymd_and_hms(2026, 11, 20, hour, 0, 0).unwrap(), random)
+        SnapshotId::new(Utc.with_ymd_and_hms(2020, 11, 20, hour, 0, 0).unwrap(), random)
     }
 
     fn place() -> Place {
@@ -209,7 +228,7 @@ mod tests {
     #[test]
     fn a_time_means_the_newest_snapshot_up_to_it() {
         let ids = [id(1, 1), id(2, 2), id(3, 3)];
-        let at = |hour, minute| Wanted::At(Utc.with_ymd_and_hms(2026, 11, 20, hour, minute, 0).unwrap());
+        let at = |hour, minute| Wanted::At(Utc.with_ymd_and_hms(2020, 11, 20, hour, minute, 0).unwrap());
         assert_eq!(choose(&place(), &ids, &at(2, 30)).unwrap(), ids[1]);
         assert_eq!(choose(&place(), &ids, &at(2, 0)).unwrap(), ids[1]);
         assert!(choose(&place(), &ids, &at(0, 30)).is_err());
@@ -218,8 +237,15 @@ mod tests {
     #[test]
     fn the_beginning_of_an_id_is_enough_unless_it_is_ambiguous() {
         let ids = [id(1, 1), id(2, 2), id(2, 3)];
-        assert_eq!(choose(&place(), &ids, &Wanted::Id("20261120T01".to_owned())).unwrap(), ids[0]);
-        assert!(choose(&place(), &ids, &Wanted::Id("20261120T02".to_owned())).is_err());
+        assert_eq!(choose(&place(), &ids, &Wanted::Id("20201120T01".to_owned())).unwrap(), ids[0]);
+        assert!(choose(&place(), &ids, &Wanted::Id("20201120T02".to_owned())).is_err());
         assert_eq!(choose(&place(), &ids, &Wanted::Latest).unwrap(), ids[2]);
+    }
+
+    #[test]
+    fn a_snapshot_from_the_future_is_the_latest_only_where_there_is_no_other() {
+        let future = SnapshotId::new(Utc.with_ymd_and_hms(2999, 1, 1, 0, 0, 0).unwrap(), 1);
+        assert_eq!(choose(&place(), &[id(1, 1), future.clone()], &Wanted::Latest).unwrap(), id(1, 1));
+        assert_eq!(choose(&place(), std::slice::from_ref(&future), &Wanted::Latest).unwrap(), future);
     }
 }

@@ -205,7 +205,8 @@ impl Explain for ManifestError {
         match self {
             Self::Store(cause) => cause.hint(),
             Self::Damaged { .. } => {
-                "take another snapshot: backup list; what else is damaged says: backup check --all".to_owned()
+                "name another snapshot: backup list shows them; what else is damaged says: backup check --all"
+                    .to_owned()
             }
             Self::Newer { .. } => "install the newer version of Shipshape that wrote it".to_owned(),
         }

@@ -418,6 +418,37 @@ fn a_signal_in_the_middle_of_a_restore_leaves_the_live_side_alone() {
 }
 
 #[test]
+fn a_signal_while_an_archive_is_read_is_told_as_what_it_is() {
+    let host = Host::with_a_small_site();
+    let archive = host.path("home/large.tar");
+    // A member of a terabyte, all hole: nobody waits for its end.
+    shell(&format!(
+        "cd '{}'; truncate -s 1T hole; {{ tar -cf - hole || true; }} | head -c 512 > large.tar; truncate -s 1T large.tar; rm hole",
+        host.path("home").display()
+    ));
+    let words = [archive.to_str().unwrap(), "--path", "nothing", "--yes"];
+    let running = host.launch("restore").args(&words).stalled("flock", 1, None, Duration::from_millis(300));
+    running.signal("TERM");
+    running.wait().exits_with(Exit::Signal(15)).fails_with("run.interrupted");
+    host.nothing_temporary_is_left();
+}
+
+#[test]
+fn a_signal_while_a_damaged_object_is_verified_ends_the_run_at_once() {
+    let host = Host::with_a_small_site();
+    host.write("uploads/large.bin", Random::new(7).bytes(3_000_000));
+    host.backup();
+    let paths = host.objects().into_iter().map(|object| host.path("store").join(object));
+    let largest = paths.max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
+    // It cannot be decrypted from its first bytes on; the rest is read for its hash alone.
+    flip(&largest, 60);
+    let launch = host.launch("restore").args(&["verify", "latest"]);
+    let running = launch.stalled("read", 200, None, Duration::from_millis(2));
+    running.signal("TERM");
+    running.wait().exits_with(Exit::Signal(15)).fails_with("run.interrupted");
+}
+
+#[test]
 fn a_reader_that_leaves_is_no_error() {
     let host = Host::with_a_small_site();
     for line in ["backup | true", "backup list | true", "restore list latest | true", "restore verify latest | true"] {

@@ -166,6 +166,44 @@ fn a_further_restore_discards_the_older_side_and_discard_old_every_one() {
 }
 
 #[test]
+fn a_narrower_restore_keeps_the_old_side_of_a_complete_one() {
+    let (host, ..) = damaged_since();
+    restore(&host, &["latest", "--yes"]).exits_with(Exit::Ok);
+    let first = kept(&host);
+    host.write("public/index.html", "broken again");
+    restore(&host, &["latest", "--path", "public/index.html", "--yes"]).exits_with(Exit::Ok);
+    assert_eq!(kept(&host).len(), 2);
+    assert!(first.iter().all(|old| old.exists()), "what came after the snapshot is nowhere else");
+    let told = restore(&host, &["latest", "--dry-run", "--format", "text"]).exits_with(Exit::Ok).stdout();
+    assert!(kept(&host).iter().all(|old| told.contains(old.to_str().unwrap())), "what will go is named: {told}");
+    restore(&host, &["latest", "--yes"]).exits_with(Exit::Ok);
+    assert_eq!(kept(&host).len(), 1);
+}
+
+#[test]
+fn a_process_that_goes_on_with_the_old_database_is_told() {
+    let (host, ..) = damaged_since();
+    let finished = host.sh("sleep 5 < data/app.db & restore latest --yes; code=$?; kill $!; exit $code");
+    let finished = finished.exits_with(Exit::Warning).warns_of("sqlite.in_use");
+    assert!(finished.stdout().contains("sleep ("), "{finished}");
+}
+
+#[test]
+fn a_file_is_not_restored_into_and_not_verified() {
+    let host = Host::with_a_small_site();
+    host.backup();
+    let file = host.path("home/file");
+    fs::write(&file, "mine").unwrap();
+    let named = file.to_str().unwrap();
+    restore(&host, &["latest", "--into", named])
+        .exits_with(Exit::Unknown)
+        .fails_with("restore.not_a_folder")
+        .hints("--into");
+    restore(&host, &["verify", named]).exits_with(Exit::Unknown).fails_with("usage").hints("--into");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+}
+
+#[test]
 fn old_sides_are_not_backed_up() {
     let (host, ..) = damaged_since();
     restore(&host, &["latest", "--yes"]).exits_with(Exit::Ok);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::harness::{Exit, Finished, Host, Random};
+use crate::harness::{Exit, Finished, Host, Random, shell};
 
 /// A run of `backup` at a moment.
 fn at(host: &Host, words: &[&str], moment: &DateTime<Utc>) -> Finished {
@@ -33,6 +33,33 @@ fn after_days(days: i64, keep: &str) -> (Host, DateTime<Utc>) {
 /// Marks that prune leaves in place of manifests.
 fn marks(host: &Host) -> Vec<PathBuf> {
     host.objects().into_iter().filter(|object| object.to_string_lossy().contains("manifest.deleted-")).collect()
+}
+
+#[test]
+fn a_snapshot_from_the_future_is_not_the_latest() {
+    let host = Host::with_a_small_site();
+    let future = host.backup_at("2041-01-01 02:00:00");
+    host.write("uploads/newer.txt", "written when the clock was right again");
+    let present = host.run("backup", &[]).exits_with(Exit::Warning).warns_of("clock.backwards").snapshot();
+    let restored = host.restored("latest");
+    assert!(restored.path.join("uploads/newer.txt").exists());
+    let refused = host.run("backup", &["prune"]).exits_with(Exit::Critical).fails_with("clock.backwards");
+    let hint = refused.report()["error"]["hint"].as_str().unwrap().to_owned();
+    shell(&hint[hint.find("mv ").unwrap()..]);
+    assert_eq!(host.listed_and_whole(), [present], "the hint helps, and {future} is out of the way");
+    host.run("backup", &[]).exits_with(Exit::Ok);
+    host.run("backup", &["prune"]).exits_with(Exit::Ok);
+}
+
+#[test]
+fn pruning_what_is_not_there_makes_nothing() {
+    let host = Host::with_a_small_site();
+    host.backup();
+    host.run("backup", &["prune", "--app", "typo"])
+        .exits_with(Exit::Unknown)
+        .fails_with("snapshot.no_app")
+        .hints("site");
+    assert!(!host.path("store/vps1/typo").exists());
 }
 
 #[test]

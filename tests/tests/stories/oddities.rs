@@ -49,6 +49,12 @@ fn links(app: &Path) {
     ] {
         symlink(target, app.join("links").join(name)).unwrap();
     }
+    // Links and pipes may have several names too, and so may a file that would otherwise be configuration.
+    shell(&format!("cd '{}/links' && ln -s dangling s1 && ln -P s1 s2 && mkfifo p1 && ln p1 p2", app.display()));
+    shell(&format!(
+        "cd '{}' && echo KEY=1 > links/.env.shared && ln links/.env.shared links/env-by-another-name",
+        app.display()
+    ));
     symlink("x".repeat(1000), app.join("links/to-a-long-path")).unwrap();
     symlink(OsStr::from_bytes(b"not-\xffutf8"), app.join("links/to-bytes")).unwrap();
     lchown(app.join("links/absolute"), Some(33), Some(44)).unwrap();

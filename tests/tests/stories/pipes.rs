@@ -41,9 +41,12 @@ fn a_log_that_reports_are_appended_to_is_json_lines() {
     let host = Host::with_a_small_site();
     let log = host.path("backup.log");
     host.sh(&format!("for run in 1 2 3; do backup >> '{}'; done", log.display())).exits_with(Exit::Ok);
-    let text = fs::read_to_string(log).unwrap();
+    let text = fs::read_to_string(&log).unwrap();
     let reports: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(reports.len(), 3);
+    let verified = host.sh(&format!("restore verify - < '{}'", log.display())).exits_with(Exit::Ok);
+    let newest = &reports[2]["data"]["snapshot"]["id"];
+    assert_eq!(&verified.data()["snapshots"][0]["id"], newest, "the last line is the one that is meant");
     assert!(
         reports.iter().all(|report| report["tool"] == "backup" && report["status"] == "ok" && report["schema"] == 1)
     );

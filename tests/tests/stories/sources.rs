@@ -121,6 +121,49 @@ fn a_database_that_comes_or_goes_later_is_noticed() {
 }
 
 #[test]
+fn a_database_that_turns_up_later_takes_its_log_out_of_the_files() {
+    let host = Host::with_a_small_site();
+    host.backup();
+    let busy = "cd '{}/data'; for end in '' -wal -shm; do cp app.db$end late.db$end; done; test -s late.db-wal";
+    shell(&busy.replace("{}", &host.path("app").display().to_string()));
+    let late = rows(&host.app("data/late.db"));
+    shell(&busy.replace("{}", &host.path("app").display().to_string()));
+    let finished = host.run("backup", &[]).exits_with(Exit::Ok);
+    assert_eq!(parts(&finished.data()), ["app", "config", "files", "late"]);
+    let restored = host.restored(&finished.snapshot());
+    let beside = fs::read_dir(restored.path.join("data")).unwrap().map(|entry| entry.unwrap().file_name());
+    let beside: Vec<_> = beside.filter(|name| name.to_string_lossy().starts_with("late.db-")).collect();
+    assert!(beside.is_empty(), "an old log would be played into the copy: {beside:?}");
+    assert_eq!(rows(&restored.path.join("data/late.db")), late);
+}
+
+#[test]
+fn two_folders_of_one_name_do_not_share_a_history_in_silence() {
+    let host = Host::with_a_small_site();
+    let recipient = host.recipient("identity.txt");
+    let backup = |folder: &str| {
+        fs::create_dir_all(host.path(folder)).unwrap();
+        fs::write(host.path(folder).join("f"), folder).unwrap();
+        let (folder, store) = (host.path(folder), host.path("store"));
+        let line = format!("--app '{}' --store '{}' -r {recipient}", folder.display(), store.display());
+        host.sh(&format!("env -u SHIPSHAPE_CONFIG backup {line}"))
+    };
+    backup("home/a/shop").exits_with(Exit::Ok);
+    backup("home/b/shop").exits_with(Exit::Unknown).fails_with("app.two_folders").hints("[app] name");
+    backup("home/a/shop").exits_with(Exit::Ok);
+    fs::remove_dir_all(host.path("home/a")).unwrap();
+    backup("home/b/shop").exits_with(Exit::Ok);
+}
+
+#[test]
+fn a_store_is_the_same_store_however_it_is_written() {
+    let host = Host::with_a_small_site();
+    let line =
+        "cd .. && backup --app app --store store | (cd / && restore verify -) && backup --app app --store $PWD/store/";
+    host.sh(&format!("{line} && backup --app app --store file://$PWD/store")).exits_with(Exit::Ok);
+}
+
+#[test]
 fn a_database_with_two_names_comes_back_under_both() {
     let host = Host::with_a_small_site();
     host.backup();

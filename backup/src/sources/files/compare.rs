@@ -12,11 +12,11 @@ use shipshape_core::error::{Explain, Failure};
 use shipshape_core::exit::Exit;
 use shipshape_core::signal;
 
-use super::{Discover, FilesTask, Lines};
+use super::{FilesTask, Lines};
 use crate::facts;
 use crate::packer::{Batch, Job, Piece, Tally, Trouble};
 use crate::sources::config::ConfigFile;
-use crate::sources::discovery::{Role, is_database, may_be_database};
+use crate::sources::discovery::{Known, Role, is_database, may_be_database};
 use crate::walk::{Met, Walk};
 
 /// A batch is handed on when it has so many jobs, …
@@ -51,6 +51,8 @@ impl Explain for SpoolError {
 /// Goes through the walk and decides for each thing.
 pub(super) struct Compare<'a> {
     task: &'a FilesTask<'a>,
+    /// Roles as known by now: a database that turns up on the way takes what SQLite keeps beside it out of the files.
+    known: Known,
     last: LastIndex,
     /// Device and inode of files with several names, and the first of these.
     links: HashMap<(u64, u64), Bytes>,
@@ -70,6 +72,7 @@ impl<'a> Compare<'a> {
     pub(super) fn new(task: &'a FilesTask<'a>) -> Self {
         Self {
             task,
+            known: task.known.clone(),
             last: LastIndex::of(task),
             links: HashMap::new(),
             batch: Vec::new(),
@@ -105,7 +108,7 @@ impl<'a> Compare<'a> {
 
     /// Files with a role of their own go their own way; the rest is decided upon.
     fn sort(&mut self, entry: Entry, source: PathBuf, links: (u64, u64), holes: bool) -> Result<(), Failure> {
-        match self.task.known.role(&entry) {
+        match self.known.role(&entry, links.1) {
             Role::Config => self.config.push(ConfigFile { entry, source }),
             Role::Database | Role::Companion => {}
             Role::Plain => self.decide(entry, source, links, holes)?,
@@ -125,9 +128,10 @@ impl<'a> Compare<'a> {
         if entry.kind != Kind::File {
             return self.take_without_content(entry, &source);
         }
-        if self.task.discover == Discover::Yes && may_be_database(&entry) && is_database(&source) {
+        if may_be_database(&entry) && is_database(&source) {
             // Under each of its names: a link to what is no entry of the index would lead nowhere.
             self.links.remove(&(links.0, entry.ino));
+            self.known.add(entry.path.clone());
             self.databases.push((entry.path, source));
             return Ok(());
         }
@@ -145,7 +149,7 @@ impl<'a> Compare<'a> {
 
     /// A further name of a file that has been met is a link to its first name.
     fn recognise_link(&mut self, entry: &mut Entry, (device, names): (u64, u64)) {
-        if entry.kind != Kind::File || names < 2 {
+        if entry.kind == Kind::Dir || names < 2 {
             return;
         }
         match self.links.get(&(device, entry.ino)) {
@@ -183,6 +187,8 @@ impl<'a> Compare<'a> {
     fn take_without_content(&mut self, mut entry: Entry, source: &Path) -> Result<(), Failure> {
         if let Err(cause) = complete(&mut entry, source) {
             self.tally.troubles.note(&entry.path, Trouble::from_io(cause));
+            // Its further names must not lead to what is not there: the next of them counts as the first.
+            self.links.retain(|_, first| *first != entry.path);
             return Ok(());
         }
         // A folder that was touched just before the last run looks changed and is not: no pack for that.

@@ -216,7 +216,9 @@ impl Explain for StoreError {
             Self::NotAStore { .. } => "name an empty or a new folder, or the folder that holds the store".to_owned(),
             Self::Newer { .. } => "install the newer version of Shipshape that wrote it".to_owned(),
             Self::DamagedMarker { url, .. } => {
-                format!("the objects may be whole: put back {url}/{MARKER} from a copy, or run: backup check --all")
+                format!(
+                    "the objects may be whole: put {url}/{MARKER} back; it is one line: {{\"format\":1,\"id\":\"…\",\"created\":\"…\"}}"
+                )
             }
             Self::Full { .. } => "free some space, or keep fewer snapshots: backup prune --dry-run".to_owned(),
             Self::ReadOnly { .. } => "check the mount options and who may write there".to_owned(),
