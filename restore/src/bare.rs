@@ -21,6 +21,7 @@ use shipshape_core::exit::Exit;
 use shipshape_core::name;
 use shipshape_core::progress::Progress;
 use shipshape_core::run::Outcome;
+use shipshape_core::signal;
 use shipshape_core::units::ByteSize;
 
 use crate::ask;
@@ -55,6 +56,12 @@ pub(crate) enum BareError {
         /// The file.
         path: String,
     },
+    /// It holds nothing but what restores keep for themselves.
+    #[error("{path} holds nothing but folders of earlier restores")]
+    OnlyOurs {
+        /// The file.
+        path: String,
+    },
     /// It is a dump of a database.
     #[error("{path} looks like a dump of a database")]
     Dump {
@@ -80,6 +87,7 @@ impl Explain for BareError {
         match self {
             Self::Read { .. } => "archive.unreadable",
             Self::Empty { .. } => "archive.empty",
+            Self::OnlyOurs { .. } => "archive.only_ours",
             Self::Dump { .. } | Self::Unknown { .. } => "archive.unknown",
             Self::Unseal(UnsealError::Damaged { .. }) => "archive.damaged",
             Self::Unseal(cause) => cause.code(),
@@ -91,6 +99,9 @@ impl Explain for BareError {
         match self {
             Self::Read { path, .. } => format!("check that it exists and is yours: ls -l {path}"),
             Self::Empty { .. } => "nothing was changed; take another copy of the file, an older one if need be".to_owned(),
+            Self::OnlyOurs { .. } => {
+                "nothing was changed; to look at an old side, unpack it with GNU tar into a folder of its own".to_owned()
+            }
             Self::Dump { .. } => "this version restores files and SQLite; load it with the database's own client".to_owned(),
             Self::Unknown { .. } => {
                 "known are tars (plain, gzip, zstd) and env_* files, each also encrypted by age; for a snapshot give its id".to_owned()
@@ -104,7 +115,7 @@ impl Explain for BareError {
     fn exit(&self) -> Exit {
         match self {
             Self::Empty { .. } => Exit::Critical,
-            Self::Read { .. } | Self::Dump { .. } | Self::Unknown { .. } => Exit::Unknown,
+            Self::Read { .. } | Self::OnlyOurs { .. } | Self::Dump { .. } | Self::Unknown { .. } => Exit::Unknown,
             Self::Unseal(cause) => cause.exit(),
             Self::Key(cause) => cause.exit(),
         }
@@ -116,9 +127,10 @@ pub(crate) fn restore(with: &With<'_>, file: &Path) -> Result<Outcome, Failure> 
     let flags = &with.args.restore;
     let (opened, facts) = open(file)?;
     let identities = identities(with)?;
-    let found = sniff::open(Box::new(opened), file, &identities)?;
+    let found = sniff::open(Box::new(Interruptible(opened)), file, &identities)?;
     let target = Target::new(with, app_dir(with)?)?;
-    let preview = format!("{}, {}\n", shown(file), ByteSize(facts.len())) + &crate::place::destination(&target);
+    let preview = format!("{}, {}\n", shown(file), ByteSize(facts.len()))
+        + &crate::place::destination(&target, flags.discard_old)?;
     if flags.dry_run {
         with.run.only_looks();
         let summary = format!("would restore {} to {}; nothing was changed", shown(file), shown(target.folder()));
@@ -141,7 +153,10 @@ pub(crate) fn restore(with: &With<'_>, file: &Path) -> Result<Outcome, Failure> 
         ..Scope::default()
     };
     let swapped = swap::swap(&mut stage, &scope)?;
-    discard_older(&stage, &swapped)?;
+    if flags.discard_old {
+        // An archive may be any part of what was there: of what it lacks, the older side may be the only copy.
+        discard_older(&stage, &swapped)?;
+    }
     let done = Done { picked: &picked, unpacked: &unpacked, swapped: &swapped, target: &target, took: watch.elapsed() };
     let mut all = stage.recovered();
     all.extend(warnings(&unpacked, &swapped));
@@ -157,6 +172,16 @@ fn open(file: &Path) -> Result<(File, fs::Metadata), BareError> {
         return Err(failed(io::ErrorKind::IsADirectory.into()));
     }
     if facts.is_file() && facts.len() == 0 { Err(BareError::Empty { path: shown(file) }) } else { Ok((opened, facts)) }
+}
+
+/// A file that ends with an error when the run is asked to stop: devices and pipes may never end.
+struct Interruptible(File);
+
+impl Read for Interruptible {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        signal::check().map_err(io::Error::other)?;
+        self.0.read(buffer)
+    }
 }
 
 /// The identity, where one is given: whether it is needed shows when the file is opened.
@@ -203,6 +228,8 @@ fn build(
     progress.finish();
     if !unpacked.is_empty() {
         Ok(unpacked)
+    } else if unpacked.ours > 0 {
+        Err(BareError::OnlyOurs { path: shown(file) }.into())
     } else if picked.paths.is_empty() {
         Err(BareError::Empty { path: shown(file) }.into())
     } else {

@@ -63,7 +63,7 @@ pub(crate) struct RestoreArgs {
     /// An id or its beginning, `latest`, a file, or `-` for a report of backup on standard input
     #[arg(value_name = "SNAPSHOT|latest|FILE|-")]
     snapshot: Option<String>,
-    /// The newest snapshot of that time or before: "2026-11-19 18:00", in local time, or with its zone
+    /// The newest snapshot of that time or before: "2026-11-19 18:00", in local time, or with its zone; a date alone is all of that day
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
     /// Only payloads of these names: files, config, or a database's
@@ -83,7 +83,7 @@ pub(crate) struct RestoreArgs {
     pub(crate) dry_run: bool,
     /// Remove the old sides that earlier restores kept; alone, or after this restore has succeeded
     #[arg(long)]
-    discard_old: bool,
+    pub(crate) discard_old: bool,
 }
 
 #[derive(Subcommand, Debug)]
@@ -172,8 +172,7 @@ impl With<'_> {
             }
             Asked::Snapshot(wanted) => (None, wanted),
             Asked::File(file) => {
-                let (first, second) = (file.display().to_string(), "a snapshot: a file can only be restored");
-                return Err(SelectError::Both { first, second }.into());
+                return Err(SelectError::IsAFile { path: file.display().to_string() }.into());
             }
         };
         let identity = self.args.identity.clone();

@@ -1,5 +1,7 @@
 //! Which parts of a snapshot are meant: payloads by name, paths by pattern.
 
+use std::collections::HashSet;
+
 use shipshape_core::archive::entry::{Entry, Kind};
 use shipshape_core::archive::manifest::{Manifest, Payload, PayloadKind};
 use shipshape_core::archive::patterns::{Is, PatternError, Patterns};
@@ -62,6 +64,8 @@ pub(crate) struct Picked {
     pub(crate) others: Vec<Payload>,
     /// The paths; none for all.
     pub(crate) paths: Patterns,
+    /// Paths that are never restored: SQLite's own, beside databases that are restored whole.
+    pub(crate) companions: HashSet<Vec<u8>>,
 }
 
 impl Picked {
@@ -74,7 +78,7 @@ impl Picked {
         let is_meant = |payload: &Payload| only.is_empty() || only.contains(&payload.name);
         let (mut payloads, others): (Vec<_>, Vec<_>) = manifest.payloads.iter().cloned().partition(is_meant);
         payloads.sort_by_key(|payload| payload.kind);
-        Ok(Self { payloads, others, paths: Patterns::new(paths)? })
+        Ok(Self { payloads, others, paths: Patterns::new(paths)?, companions: HashSet::new() })
     }
 
     /// For an archive without payloads.
@@ -84,13 +88,26 @@ impl Picked {
 
     /// Whether an entry is meant: it or a folder above it.
     pub(crate) fn takes(&self, entry: &Entry) -> bool {
+        self.matches(entry) && !self.is_companion(entry)
+    }
+
+    /// Whether an entry would be meant, if it were not what belongs to a live database.
+    pub(crate) fn passes_over(&self, entry: &Entry) -> bool {
+        self.is_companion(entry) && self.matches(entry)
+    }
+
+    fn matches(&self, entry: &Entry) -> bool {
         let is = if entry.kind == Kind::Dir { Is::Folder } else { Is::Other };
         self.paths.is_empty() || self.paths.covers(&entry.path.0, is)
     }
 
+    fn is_companion(&self, entry: &Entry) -> bool {
+        entry.kind != Kind::Dir && self.companions.contains(&entry.path.0)
+    }
+
     /// Whether a file of that path is meant.
     pub(crate) fn takes_file(&self, path: &[u8]) -> bool {
-        self.paths.is_empty() || self.paths.covers(path, Is::Other)
+        !self.companions.contains(path) && (self.paths.is_empty() || self.paths.covers(path, Is::Other))
     }
 
     /// Bytes of the payloads that are no files: they need no index to be known.

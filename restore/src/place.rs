@@ -6,6 +6,7 @@
 mod domains;
 mod error;
 mod facts;
+mod in_use;
 mod preview;
 mod told;
 
@@ -47,7 +48,11 @@ impl Target {
         match &with.args.restore.into {
             Some(folder) => {
                 let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
-                Ok(Self::Into(absolute))
+                let there = absolute.ancestors().find(|path| path.symlink_metadata().is_ok());
+                match there.filter(|path| !path.is_dir()) {
+                    Some(path) => Err(PlaceError::NotAFolder { path: shown(path) }),
+                    None => Ok(Self::Into(absolute)),
+                }
             }
             None => app_dir.map(Self::InPlace).ok_or(PlaceError::NoTarget),
         }
@@ -78,8 +83,9 @@ pub(crate) fn restore(with: &With<'_>, snapshot: &Snapshot) -> Result<Outcome, F
         picked.others.clear();
     }
     let facts = Facts::gather(snapshot, &picked)?;
+    picked.companions = facts.companions(&snapshot.manifest.payloads);
     let target = Target::new(with, snapshot.app.dir.clone().or_else(|| facts.app_dir()))?;
-    let preview = preview::snapshot(snapshot, &picked, &target)?;
+    let preview = preview::snapshot(with, snapshot, &picked, &facts, &target)?;
     if flags.dry_run {
         with.run.only_looks();
         return Ok(preview::outcome(snapshot, preview, &target)?);
@@ -92,10 +98,14 @@ pub(crate) fn restore(with: &With<'_>, snapshot: &Snapshot) -> Result<Outcome, F
     let mut stage = Stage::open(domains, snapshot.manifest.id.as_str(), target.existing())?;
     let unpacked = build(with, snapshot, &picked, &stage)?;
     let scope = scope(with, snapshot, &facts, &unpacked)?;
+    let mut warnings = in_use::warnings(unpacked.databases().map(|path| told::live(path, &stage, &target)));
     let swapped = swap::swap(&mut stage, &scope)?;
-    discard_older(&stage, &swapped)?;
+    if facts.is_all(flags) || flags.discard_old {
+        discard_older(&stage, &swapped)?;
+    }
     let done = Done { picked: &picked, unpacked: &unpacked, swapped: &swapped, target: &target, took: watch.elapsed() };
-    let mut warnings = stage.recovered();
+    warnings.extend(stage.recovered());
+    warnings.extend(told::partial(snapshot, &flags.only));
     warnings.extend(warnings_of(&facts, &unpacked, &swapped));
     Ok(Outcome { warnings, ..done.outcome(snapshot, &stage) })
 }

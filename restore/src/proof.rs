@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 use shipshape_core::archive::seal::hex;
+use shipshape_core::signal;
 
 /// A stream that is handed on, and the hash of what was read of it.
 #[derive(Clone)]
@@ -36,6 +37,8 @@ impl Proof {
 
 impl Read for Proof {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // What nobody wants any more is still read to its end for its hash: that may take long.
+        signal::check().map_err(io::Error::other)?;
         let watched = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let length = watched.inner.read(buffer)?;
         watched.hash.update(&buffer[..length]);

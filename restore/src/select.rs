@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use shipshape_core::archive::catalog;
 pub(crate) use shipshape_core::archive::catalog::Wanted;
 use shipshape_core::archive::keys::{Identities, KeyError};
-use shipshape_core::archive::manifest::Manifest;
+use shipshape_core::archive::manifest::{Manifest, Payload, PayloadKind};
 use shipshape_core::archive::names::{Place, SnapshotId};
 use shipshape_core::archive::opening;
 use shipshape_core::archive::store::{self, Store};
@@ -35,6 +35,12 @@ pub(crate) enum SelectError {
         /// The other.
         second: &'static str,
     },
+    /// A file was named where only a snapshot can be.
+    #[error("{path} is a file, not a snapshot")]
+    IsAFile {
+        /// The file.
+        path: String,
+    },
     /// All snapshots were made with `--only`.
     #[error("{place} has no complete snapshot")]
     NoneComplete {
@@ -46,7 +52,7 @@ pub(crate) enum SelectError {
 impl Explain for SelectError {
     fn code(&self) -> &'static str {
         match self {
-            Self::Nothing | Self::Both { .. } => "usage",
+            Self::Nothing | Self::Both { .. } | Self::IsAFile { .. } => "usage",
             Self::NoneComplete { .. } => "snapshot.missing",
         }
     }
@@ -58,6 +64,7 @@ impl Explain for SelectError {
                     .to_owned()
             }
             Self::Both { .. } => "give one of them".to_owned(),
+            Self::IsAFile { path } => format!("a file is proven when it is restored: restore {path} --into DIR"),
             Self::NoneComplete { .. } => {
                 "name its part with --only, or the snapshot by its id; see backup list".to_owned()
             }
@@ -66,7 +73,7 @@ impl Explain for SelectError {
 
     fn exit(&self) -> Exit {
         match self {
-            Self::Nothing | Self::Both { .. } | Self::NoneComplete { .. } => Exit::Unknown,
+            Self::Nothing | Self::Both { .. } | Self::IsAFile { .. } | Self::NoneComplete { .. } => Exit::Unknown,
         }
     }
 }
@@ -140,18 +147,25 @@ impl Opened {
         Ok(catalog::ids(self.store.as_ref(), &self.place)?)
     }
 
-    /// The id that is meant. `latest`, now or at a time, means a complete snapshot, or one with the payloads named.
+    /// The id that is meant. `latest`, now or at a time, means a complete snapshot, or one with the payloads named; one
+    /// that lacks what could not be read only where there is no other.
     pub(crate) fn choose(&self, wanted: &Wanted, only: &[String]) -> Result<SnapshotId, Failure> {
         let ids = self.ids()?;
         let chosen = catalog::choose(&self.place, &ids, wanted)?;
         if matches!(wanted, Wanted::Id(_)) {
             return Ok(chosen);
         }
+        let mut partial = None;
         for id in ids.into_iter().rev().skip_while(|id| *id != chosen) {
             // A manifest that cannot be read is an error: who wants the latest must not get an older one silently.
-            if serves(&self.manifest(&id)?, only) {
+            let manifest = self.manifest(&id)?;
+            if serves(&manifest, only) && !may_lack(&manifest, only) {
                 return Ok(id);
             }
+            partial = partial.or_else(|| serves(&manifest, only).then_some(id));
+        }
+        if let Some(partial) = partial {
+            return Ok(partial);
         }
         // Where a name is wrong, the newest one tells the right ones.
         if only.is_empty() { Err(SelectError::NoneComplete { place: self.place.clone() }.into()) } else { Ok(chosen) }
@@ -193,6 +207,13 @@ fn serves(manifest: &Manifest, only: &[String]) -> bool {
         return manifest.only.is_empty();
     }
     only.iter().all(|name| manifest.payloads.iter().any(|payload| payload.name == *name))
+}
+
+/// Whether what could not be read may be of what is asked for. Databases are copied whole or not at all.
+pub(crate) fn may_lack(manifest: &Manifest, only: &[String]) -> bool {
+    let is_asked_for = |payload: &&Payload| only.is_empty() || only.contains(&payload.name);
+    let mut asked_for = manifest.payloads.iter().filter(is_asked_for);
+    manifest.partial && (only.is_empty() || asked_for.any(|payload| payload.kind != PayloadKind::Sqlite))
 }
 
 /// Whether one of the identities is a recipient of the snapshot.

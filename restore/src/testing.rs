@@ -78,6 +78,8 @@ pub(crate) struct Made {
     pub(crate) outside: Vec<&'static str>,
     /// What was asked for.
     pub(crate) only: Vec<String>,
+    /// Whether something could not be read.
+    pub(crate) partial: bool,
     /// How it is wrapped.
     pub(crate) wrapping: Wrapping,
 }
@@ -92,6 +94,7 @@ impl Default for Made {
             exclude: vec![],
             outside: vec![],
             only: vec![],
+            partial: false,
             wrapping: Wrapping { compression: Compression::Zstd, encryption: Encryption::Age },
         }
     }
@@ -231,6 +234,7 @@ impl<'a> Writer<'a> {
         let apart: Vec<&str> = self.made.config.iter().copied().chain(self.made.sqlite.iter().map(|it| it.1)).collect();
         let is_apart = |entry: &Entry| apart.iter().any(|path| path.as_bytes() == entry.path.0);
         let singles: Vec<Entry> = entries.extract_if(.., |entry| is_apart(entry)).collect();
+        let plain = entries.iter().chain(&singles).map(|entry| entry.size).sum();
         let packs = self.packs(sealing, &mut entries);
         let mut payloads = vec![self.index(sealing, &entries)];
         let find = |path: &str| singles.iter().find(|entry| entry.path.0 == path.as_bytes()).unwrap().clone();
@@ -243,6 +247,7 @@ impl<'a> Writer<'a> {
         }
         payloads.retain(|payload| self.made.only.is_empty() || self.made.only.contains(&payload.name));
         let manifest = self.manifest(marker.id, payloads, packs, &entries);
+        let manifest = Manifest { bytes: Sizes { plain, stored: 1 }, ..manifest };
         store.put_new(&self.place.key(&names::manifest(&self.id)), &manifest.encode().unwrap()).unwrap();
         manifest
     }
@@ -268,8 +273,8 @@ impl<'a> Writer<'a> {
             payloads,
             packs,
             files: FileCounts { total, new: total, ..FileCounts::default() },
-            bytes: Sizes { plain: entries.iter().map(|entry| entry.size).sum(), stored: 1 },
-            partial: false,
+            bytes: Sizes::default(),
+            partial: self.made.partial,
             verified: Verified { how: "read-back".to_owned(), at: now },
         }
     }

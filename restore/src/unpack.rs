@@ -48,6 +48,10 @@ pub(crate) struct Unpacked {
     pub(crate) only_for_content: HashSet<Vec<u8>>,
     /// Owners that could not be set.
     pub(crate) owners_refused: u64,
+    /// Paths that were passed over because they belong to live databases.
+    pub(crate) companions: Vec<Vec<u8>>,
+    /// What is in an archive under names of our own, and is never restored.
+    pub(crate) ours: u64,
     /// Attributes that could not be set.
     pub(crate) attributes_refused: u64,
 }

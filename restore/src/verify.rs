@@ -102,10 +102,7 @@ fn which(with: &With<'_>, word: Option<&str>) -> Result<(Opened, Vec<SnapshotId>
         return Ok((opened, ids));
     };
     match select::understand(Some(word), None)? {
-        Asked::File(file) => {
-            let (first, second) = (file.display().to_string(), "a snapshot: a file is proven when it is restored");
-            Err(SelectError::Both { first, second }.into())
-        }
+        Asked::File(file) => Err(SelectError::IsAFile { path: file.display().to_string() }.into()),
         asked @ (Asked::Snapshot(_) | Asked::Report) => {
             let (opened, wanted) = with.store(asked)?;
             let id = opened.choose(&wanted, &[])?;

@@ -190,3 +190,45 @@ fn a_member_that_was_appended_again_wins() {
     site.run(&[&path, "--yes"]).unwrap();
     assert_eq!(site.read("a"), "second");
 }
+
+#[test]
+fn a_file_cannot_be_listed_or_verified_and_it_is_said_how_it_is_proven() {
+    let site = Site::small();
+    let path = bring(&site, "x.tar", &tar_of(&[(file("a"), b"a")]));
+    for command in ["verify", "list"] {
+        let refused = site.run(&[command, &path]).unwrap_err();
+        assert_eq!((refused.code(), refused.exit()), ("usage", Exit::Unknown));
+        assert!(refused.message().ends_with("is a file, not a snapshot"), "{refused}");
+        assert!(refused.hint().contains(&format!("restore {path} --into")), "{}", refused.hint());
+    }
+}
+
+#[test]
+fn what_an_archive_has_of_earlier_restores_is_neither_restored_nor_counted() {
+    let site = Site::small();
+    let ours = (file(".shipshape-before-x-1/a"), b"old".as_slice());
+    let path = bring(&site, "x.tar", &tar_of(std::slice::from_ref(&ours)));
+    let before = tree(&site.app());
+    let refused = site.run(&[&path, "--yes"]).unwrap_err();
+    assert_eq!((refused.code(), refused.exit()), ("archive.only_ours", Exit::Unknown));
+    let further = (link("b", Kind::Hardlink, ".shipshape-before-x-1/a"), b"".as_slice());
+    let path = bring(&site, "y.tar", &tar_of(&[ours, further]));
+    assert_eq!(tree(&site.app()), before);
+    let outcome = site.run(&[&path, "--yes"]).unwrap();
+    assert_eq!((site.read("b").as_str(), outcome.data["files"].as_u64()), ("old", Some(1)));
+    assert!(!site.app().join(".shipshape-before-x-1").exists());
+    assert_eq!(outcome.warnings[0].code, "restore.left_alone");
+}
+
+#[test]
+fn an_archive_leaves_the_old_side_of_an_earlier_restore() {
+    let site = Site::small();
+    for (name, content) in [("x.tar", b"first".as_slice()), ("y.tar", b"second"), ("z.tar", b"third")] {
+        let path = bring(&site, name, &tar_of(&[(file("readme"), content)]));
+        site.run(&[&path, "--yes"]).unwrap();
+    }
+    assert_eq!(crate::swap::kept::all(&site.app()).unwrap().len(), 3);
+    let path = bring(&site, "x.tar", &tar_of(&[(file("readme"), b"last")]));
+    site.run(&[&path, "--yes", "--discard-old"]).unwrap();
+    assert_eq!(crate::swap::kept::all(&site.app()).unwrap().len(), 1);
+}

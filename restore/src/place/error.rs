@@ -9,6 +9,12 @@ pub(crate) enum PlaceError {
     /// Nothing names a folder.
     #[error("where to restore to is missing")]
     NoTarget,
+    /// Something that is no folder is there.
+    #[error("{path} is no folder")]
+    NotAFolder {
+        /// What is there.
+        path: String,
+    },
     /// A source of the snapshot has a path that cannot be one.
     #[error("the snapshot names a source that cannot be one: {path}")]
     BadRoot {
@@ -21,6 +27,7 @@ impl Explain for PlaceError {
     fn code(&self) -> &'static str {
         match self {
             Self::NoTarget => "restore.no_target",
+            Self::NotAFolder { .. } => "restore.not_a_folder",
             Self::BadRoot { .. } => "archive.hostile",
         }
     }
@@ -28,6 +35,9 @@ impl Explain for PlaceError {
     fn hint(&self) -> String {
         match self {
             Self::NoTarget => "name the application's folder with --app DIR, or another one with --into DIR".to_owned(),
+            Self::NotAFolder { .. } => {
+                "nothing was changed; choose a folder that is empty or does not exist: --into DIR".to_owned()
+            }
             Self::BadRoot { .. } => {
                 "nothing was changed; do not trust this snapshot before you know who made it".to_owned()
             }
@@ -36,7 +46,7 @@ impl Explain for PlaceError {
 
     fn exit(&self) -> Exit {
         match self {
-            Self::NoTarget => Exit::Unknown,
+            Self::NoTarget | Self::NotAFolder { .. } => Exit::Unknown,
             Self::BadRoot { .. } => Exit::Critical,
         }
     }

@@ -1,15 +1,18 @@
 //! What a snapshot tells before anything of it is unpacked: its sources, and the paths of what is not restored.
 
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use shipshape_core::archive::index::{Header, Root};
-use shipshape_core::archive::manifest::PayloadKind;
+use shipshape_core::archive::manifest::{Payload, PayloadKind};
 use shipshape_core::error::Failure;
 use shipshape_core::report::Notice;
 
+use crate::cli::RestoreArgs;
 use crate::pick::Picked;
 use crate::select::Snapshot;
 use crate::stage::below;
+use crate::swap::scope;
 use crate::target::path_of;
 use crate::unpack::{UnpackError, open_index, tars};
 
@@ -33,12 +36,18 @@ pub(crate) struct Facts {
     pub(crate) singles: Vec<Vec<u8>>,
     /// Payloads that are not restored and cannot be read, so that it is not known what must stay for them.
     pub(crate) unreadable: Vec<Notice>,
+    /// What is in the payloads that are tars, by their names: paths and bytes of content.
+    pub(crate) tars: BTreeMap<String, Vec<(Vec<u8>, u64)>>,
+    /// Whether something of the snapshot is missing: it was taken of a part, or could not read everything.
+    is_of_a_part: bool,
 }
 
 impl Facts {
     /// Reads the beginning of the index, and the names in the payloads that are not picked.
     pub(crate) fn gather(snapshot: &Snapshot, picked: &Picked) -> Result<Self, Failure> {
-        let mut facts = Self::default();
+        let manifest = &snapshot.manifest;
+        let is_of_a_part = manifest.partial || !manifest.only.is_empty();
+        let mut facts = Self { is_of_a_part, ..Self::default() };
         let all = picked.payloads.iter().chain(&picked.others);
         if let Some(files) = all.into_iter().find(|payload| payload.kind == PayloadKind::Files) {
             match open_index(snapshot, files) {
@@ -47,15 +56,38 @@ impl Facts {
                 Err(refused) => facts.unreadable.push(unreadable(&files.name, refused)),
             }
         }
-        for payload in picked.others.iter().filter(|payload| payload.kind != PayloadKind::Files) {
-            match names(snapshot, payload) {
-                Ok(names) if payload.kind == PayloadKind::Sqlite => facts.databases.extend(names),
-                Ok(names) => facts.singles.extend(names),
-                Err(UnpackError::Interrupted(interrupted)) => return Err(interrupted.into()),
-                Err(refused) => facts.unreadable.push(unreadable(&payload.name, refused)),
-            }
+        for payload in manifest.payloads.iter().filter(|payload| payload.kind != PayloadKind::Files) {
+            facts.look_into(snapshot, payload, picked.others.contains(payload))?;
         }
         Ok(facts)
+    }
+
+    /// Reads the names in a tar. What is wrong with one that is picked shows when it is unpacked.
+    fn look_into(&mut self, snapshot: &Snapshot, payload: &Payload, must_stay: bool) -> Result<(), Failure> {
+        let members = match names(snapshot, payload) {
+            Ok(members) => members,
+            Err(refused) => {
+                shipshape_core::signal::check()?;
+                self.unreadable.extend(must_stay.then(|| unreadable(&payload.name, refused)));
+                return Ok(());
+            }
+        };
+        let paths = members.iter().filter(|_| must_stay).map(|(path, _)| path.clone());
+        match payload.kind {
+            PayloadKind::Sqlite => self.databases.extend(paths),
+            PayloadKind::Config | PayloadKind::Files => self.singles.extend(paths),
+        }
+        self.tars.insert(payload.name.clone(), members);
+        Ok(())
+    }
+
+    /// Names that only SQLite may put there: a log beside a database would be played into it.
+    pub(crate) fn companions(&self, payloads: &[Payload]) -> HashSet<Vec<u8>> {
+        let databases = payloads.iter().filter(|payload| payload.kind == PayloadKind::Sqlite);
+        let members = databases.filter_map(|payload| self.tars.get(&payload.name)).flatten();
+        let paths: Vec<&Vec<u8>> = members.map(|(path, _)| path).collect();
+        let beside = paths.iter().flat_map(|path| scope::beside(path));
+        beside.filter(|path| !paths.contains(&path)).collect()
     }
 
     /// The application's folder when it was backed up.
@@ -78,25 +110,27 @@ impl Facts {
         self.header.as_ref().map(|header| header.exclude.as_slice()).unwrap_or_default()
     }
 
+    /// Whether everything comes back, so that the old side of an earlier restore is not needed beside that of this one.
+    pub(crate) fn is_all(&self, flags: &RestoreArgs) -> bool {
+        !self.is_of_a_part && flags.only.is_empty() && flags.path.is_empty()
+    }
+
     /// Whether the sources come back completely: if files are restored and nothing is picked out of them, and if it is
-    /// known what else must stay.
+    /// known what else must stay. A snapshot that lacks something says nothing against what is live.
     pub(crate) fn complete(&self, picked: &Picked) -> Sources {
         let has_files = picked.payloads.iter().any(|payload| payload.kind == PayloadKind::Files);
-        let is_all = has_files && picked.paths.is_empty() && self.unreadable.is_empty();
+        let is_all = has_files && picked.paths.is_empty() && self.unreadable.is_empty() && !self.is_of_a_part;
         if is_all { Sources::Complete } else { Sources::InPart }
     }
 }
 
-/// The paths in a tar; their content is passed over.
-fn names(
-    snapshot: &Snapshot,
-    payload: &shipshape_core::archive::manifest::Payload,
-) -> Result<Vec<Vec<u8>>, UnpackError> {
+/// The paths in a tar with their sizes; their content is passed over.
+fn names(snapshot: &Snapshot, payload: &Payload) -> Result<Vec<(Vec<u8>, u64)>, UnpackError> {
     let (mut members, _) = tars::open(snapshot, payload)?;
     let mut names = Vec::new();
     while let Some(member) = members.next_member()? {
         shipshape_core::signal::check()?;
-        names.push(member.entry.path.0);
+        names.push((member.entry.path.0, member.entry.size));
         if payload.kind == PayloadKind::Sqlite {
             // It is the only one, and large.
             break;

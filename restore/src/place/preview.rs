@@ -6,15 +6,22 @@ use std::path::Path;
 use serde_json::{Value, json};
 use shipshape_core::archive::entry::Kind;
 use shipshape_core::archive::manifest::{Payload, PayloadKind};
+use shipshape_core::error::Failure;
 use shipshape_core::run::Outcome;
 use shipshape_core::units::{ByteSize, counted};
 
-use super::Target;
+use super::facts::{Facts, Sources};
+use super::{Target, in_use};
+use crate::cli::With;
 use crate::pick::Picked;
 use crate::select::Snapshot;
 use crate::stage;
-use crate::target::TargetError;
+use crate::swap::kept;
+use crate::target::{TargetError, path_of};
 use crate::unpack::{UnpackError, open_index, tars};
+
+/// A question with more names than this is not read.
+const MOST_NAMED: usize = 5;
 
 /// A path for people.
 pub(crate) fn shown(path: &Path) -> String {
@@ -31,10 +38,12 @@ pub(crate) struct Preview {
 
 /// What a restore of a snapshot does.
 pub(crate) fn snapshot(
+    with: &With<'_>,
     snapshot: &Snapshot,
     picked: &Picked,
+    facts: &Facts,
     target: &Target,
-) -> Result<Preview, shipshape_core::error::Failure> {
+) -> Result<Preview, Failure> {
     let manifest = &snapshot.manifest;
     let began = manifest.started.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M");
     let mut text = format!("snapshot {} of {}, begun {began}\n", manifest.id, snapshot.place);
@@ -43,37 +52,73 @@ pub(crate) fn snapshot(
     }
     let (mut all, mut parts) = (0, Vec::new());
     for payload in &picked.payloads {
-        let (entries, bytes) = amount(snapshot, payload, picked)?;
+        let (entries, bytes) = amount(snapshot, payload, picked, facts)?;
         all += entries;
         parts.push(json!({"name": payload.name, "entries": entries, "bytes": bytes}));
         let entries = counted(entries, "entry", "entries");
-        let _ = writeln!(text, "  {:<12} {entries}, {}", payload.name, ByteSize(bytes));
+        let what = what_of(payload, facts, picked, target);
+        let _ = writeln!(text, "  {:<12} {entries}, {}: {what}", payload.name, ByteSize(bytes));
     }
     if all == 0 && !picked.paths.is_empty() {
         return Err(picked.nothing().into());
     }
-    text.push_str(&destination(target));
+    if let (Target::InPlace(_), Sources::Complete) = (target, facts.complete(picked)) {
+        text.push_str("what is live there and not in the snapshot is put aside, but what the backup excludes\n");
+    }
+    if let Target::InPlace(folder) = target {
+        let databases = picked.payloads.iter().filter(|payload| payload.kind == PayloadKind::Sqlite);
+        let members = databases.filter_map(|payload| facts.tars.get(&payload.name)).flatten();
+        let live = members.filter(|(path, _)| picked.takes_file(path)).map(|(path, _)| folder.join(path_of(path)));
+        text.extend(live.filter_map(|path| in_use::advice(&path)));
+    }
+    let flags = &with.args.restore;
+    text.push_str(&destination(target, facts.is_all(flags) || flags.discard_old)?);
     Ok(Preview { text, parts })
 }
 
-/// Where it goes, and what becomes of what is there.
-pub(crate) fn destination(target: &Target) -> String {
-    match target {
-        Target::Into(folder) => format!("into the new folder {}\n", shown(folder)),
-        Target::InPlace(folder) => format!(
-            "replaces what is live in {0}; the old side is kept in {0}/.shipshape-before-… until the next restore\n",
-            shown(folder)
-        ),
+/// The paths that a payload replaces or brings.
+fn what_of(payload: &Payload, facts: &Facts, picked: &Picked, target: &Target) -> String {
+    let Some(members) = facts.tars.get(&payload.name) else {
+        let all = if picked.paths.is_empty() { "files and folders in" } else { "what matches in" };
+        return format!("{all} {}", shown(target.folder()));
+    };
+    let mut meant: Vec<String> =
+        members.iter().filter(|(path, _)| picked.takes_file(path)).map(|(path, _)| shown(path_of(path))).collect();
+    let more = meant.len().saturating_sub(MOST_NAMED);
+    meant.truncate(MOST_NAMED);
+    if more > 0 {
+        meant.push(format!("{more} more"));
     }
+    meant.join(", ")
 }
 
-/// How much of a payload is picked. Without patterns the manifest knows; with them the names have to be read.
-fn amount(snapshot: &Snapshot, payload: &Payload, picked: &Picked) -> Result<(u64, u64), UnpackError> {
+/// Where it goes, and what becomes of what is there and of the old sides that lie there.
+pub(crate) fn destination(target: &Target, discards: bool) -> Result<String, TargetError> {
+    let folder = match target {
+        Target::Into(folder) => return Ok(format!("into the new folder {}\n", shown(folder))),
+        Target::InPlace(folder) => folder,
+    };
+    let mut text = format!(
+        "replaces what is live in {0}; the old side is kept in {0}/.shipshape-before-… until the next complete restore\n",
+        shown(folder)
+    );
+    for old in kept::all(folder)?.iter().filter(|_| discards) {
+        let _ = writeln!(text, "removes the old side of an earlier restore, {}", shown(old));
+    }
+    Ok(text)
+}
+
+/// How much of a payload is picked: entries, and bytes of content. Without patterns the manifest knows, and the names of
+/// the tars are known; with them the names of files have to be read.
+fn amount(snapshot: &Snapshot, payload: &Payload, picked: &Picked, facts: &Facts) -> Result<(u64, u64), UnpackError> {
     if picked.paths.is_empty() {
-        let is_files = payload.kind == PayloadKind::Files;
-        let others: u64 =
-            snapshot.manifest.payloads.iter().filter(|it| it.kind != PayloadKind::Files).map(|it| it.bytes_plain).sum();
-        let bytes = if is_files { snapshot.manifest.bytes.plain.saturating_sub(others) } else { payload.bytes_plain };
+        let content = |members: &Vec<(Vec<u8>, u64)>| members.iter().map(|(_, size)| size).sum::<u64>();
+        let bytes = match facts.tars.get(&payload.name) {
+            Some(members) => content(members),
+            None if payload.kind != PayloadKind::Files => payload.bytes_plain,
+            // The manifest has the content of all payloads in one sum.
+            None => snapshot.manifest.bytes.plain.saturating_sub(facts.tars.values().map(content).sum()),
+        };
         return Ok((payload.entries, bytes));
     }
     let mut amount = (0, 0);

@@ -13,7 +13,7 @@ use shipshape_core::units::{ByteSize, counted, spoken};
 use super::{Target, shown};
 use crate::beneath::split;
 use crate::pick::Picked;
-use crate::select::Snapshot;
+use crate::select::{Snapshot, may_lack};
 use crate::stage::{Stage, below};
 use crate::swap::{Kept, Swapped, kept};
 use crate::target::{TargetError, path_of};
@@ -42,9 +42,6 @@ impl Done<'_> {
         let summary =
             format!("snapshot {} restored to {}: {}", of.manifest.id, shown(self.target.folder()), self.amount());
         let mut text = of.note.as_ref().map(|note| format!("{note}\n")).unwrap_or_default();
-        if of.manifest.partial {
-            text.push_str("the backup could not read everything: this snapshot lacks what its report names\n");
-        }
         text.push_str(&self.text());
         Outcome { data, text, ..Outcome::ok(summary) }
     }
@@ -59,7 +56,7 @@ impl Done<'_> {
                 (folder.clone(), self.any_kept())
             }
             PayloadKind::Config if !paths.is_empty() => (folder.clone(), None),
-            PayloadKind::Sqlite => (self.live(paths.first()?, stage), self.kept(paths.first()?)),
+            PayloadKind::Sqlite => (live(paths.first()?, stage, self.target), self.kept(paths.first()?)),
             PayloadKind::Files | PayloadKind::Config => return None,
         };
         Some(part(&payload.name, &target, kept.as_deref()))
@@ -93,19 +90,12 @@ impl Done<'_> {
     /// Where the old side is, and how to be rid of it.
     fn text(&self) -> String {
         let old_side =
-            |kept: &Kept| format!("the old side is kept in {} until the next restore\n", shown(&kept.folder));
+            |kept: &Kept| format!("the old side is kept in {} until the next complete restore\n", shown(&kept.folder));
         let mut text: String = self.swapped.kept.iter().map(old_side).collect();
         if let (Some(_), Target::InPlace(folder)) = (self.swapped.kept.first(), self.target) {
             let _ = writeln!(text, "to remove it now: restore --discard-old --app {}", shown(folder));
         }
         text
-    }
-
-    /// Where a thing is now.
-    fn live(&self, path: &[u8], stage: &Stage) -> PathBuf {
-        let (domain, rest) = stage.route(path);
-        let live = stage.domains().get(domain).map(|domain| domain.live.join(path_of(rest)));
-        live.unwrap_or_else(|| self.target.folder().clone())
     }
 
     /// The old side of the application's folder, which is the first.
@@ -128,6 +118,13 @@ impl Done<'_> {
     }
 }
 
+/// Where a thing of the snapshot is, or will be.
+pub(super) fn live(path: &[u8], stage: &Stage, target: &Target) -> PathBuf {
+    let (domain, rest) = stage.route(path);
+    let live = stage.domains().get(domain).map(|domain| domain.live.join(path_of(rest)));
+    live.unwrap_or_else(|| target.folder().clone())
+}
+
 /// An element of `data.restored`.
 fn part(name: &str, target: &Path, kept: Option<&Path>) -> Value {
     json!({"name": name, "target": shown(target), "kept": kept.map(shown)})
@@ -143,6 +140,14 @@ pub(super) fn snapshot(of: &Snapshot) -> Value {
         "partial": of.manifest.partial,
         "note": of.note,
     })
+}
+
+/// A snapshot that lacks what its backup could not read is no reason to fail, and one to look.
+pub(super) fn partial(of: &Snapshot, only: &[String]) -> Option<Notice> {
+    let message =
+        format!("something could not be read when the snapshot {} was taken, and is not in it", of.manifest.id);
+    let hint = "the report of that backup names it; what is live and not in the snapshot was left where it is";
+    may_lack(&of.manifest, only).then(|| Notice::new("snapshot.partial", message, hint))
 }
 
 /// What somebody should look at.
@@ -161,6 +166,13 @@ pub(crate) fn warnings(unpacked: &Unpacked, swapped: &Swapped) -> Vec<Notice> {
         let message = format!("{number} could not be set");
         let hint = "some need root, some a file system that has them";
         all.push(Notice::new("restore.attributes", message, hint));
+    }
+    if let Some(first) = unpacked.companions.first() {
+        let number = u64::try_from(unpacked.companions.len()).unwrap_or(u64::MAX);
+        let (number, first) = (counted(number, "file was", "files were"), shown(path_of(first)));
+        let message = format!("{number} not restored, for it would be played into a restored database: {first}");
+        let hint = "nothing is lost: the database in the snapshot was copied whole, with what its log held";
+        all.push(Notice::new("sqlite.companion_skipped", message, hint));
     }
     if let Some(first) = swapped.left_alone.first() {
         let number = u64::try_from(swapped.left_alone.len()).unwrap_or(u64::MAX);

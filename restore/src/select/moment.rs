@@ -1,6 +1,6 @@
 //! A moment as people write it: local time, or with its zone.
 
-use chrono::{DateTime, Local, MappedLocalTime, NaiveDateTime, TimeZone, Utc};
+use chrono::{DateTime, Local, MappedLocalTime, NaiveDate, NaiveDateTime, TimeZone, Utc};
 use shipshape_core::error::Explain;
 use shipshape_core::exit::Exit;
 
@@ -18,7 +18,8 @@ impl Explain for NotATime {
     }
 
     fn hint(&self) -> String {
-        "times look like \"2026-11-19 18:00\" (local time) or 2026-11-19T18:00:00Z".to_owned()
+        "times look like 2026-11-19 (the end of that day), \"2026-11-19 18:00\" (local time) or 2026-11-19T18:00:00Z"
+            .to_owned()
     }
 
     fn exit(&self) -> Exit {
@@ -36,7 +37,8 @@ fn parse_in<Z: TimeZone>(zone: &Z, text: &str) -> Result<DateTime<Utc>, NotATime
         return Ok(with_zone.to_utc());
     }
     let refused = || NotATime(text.to_owned());
-    let naive = FORMS.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok()).ok_or_else(refused)?;
+    let at_a_time = FORMS.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
+    let naive = at_a_time.or_else(|| end_of_day(text)).ok_or_else(refused)?;
     match zone.from_local_datetime(&naive) {
         MappedLocalTime::Single(moment) => Ok(moment.to_utc()),
         // When clocks are set back an hour comes twice. The later one: it knows of everything before it.
@@ -44,6 +46,11 @@ fn parse_in<Z: TimeZone>(zone: &Z, text: &str) -> Result<DateTime<Utc>, NotATime
         // When they are set forward an hour does not come at all.
         MappedLocalTime::None => Err(refused()),
     }
+}
+
+/// A date alone means all of that day.
+fn end_of_day(text: &str) -> Option<NaiveDateTime> {
+    NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(23, 59, 59)
 }
 
 #[cfg(test)]
@@ -58,11 +65,12 @@ mod tests {
         assert_eq!(read("2026-11-19 18:00"), "2026-11-19T17:00:00+00:00");
         assert_eq!(read("2026-11-19T18:00:30"), "2026-11-19T17:00:30+00:00");
         assert_eq!(read("2026-11-19T18:00:00Z"), "2026-11-19T18:00:00+00:00");
+        assert_eq!(read("2026-11-19"), "2026-11-19T22:59:59+00:00", "a date alone is all of that day");
     }
 
     #[test]
     fn what_is_no_time_is_quoted() {
-        for text in ["", "yesterday", "2026-11-19", "2026-13-01 10:00"] {
+        for text in ["", "yesterday", "2026-11-31", "2026-13-01 10:00"] {
             assert_eq!(parse(text).unwrap_err().to_string(), format!("{text:?} is not a time"));
         }
     }

@@ -1,14 +1,17 @@
 //! A report of `backup` on standard input: `backup | restore verify -`.
 
-use std::io::Read;
+use std::io::{self, Read};
 
 use serde_json::Value;
 use shipshape_core::error::Explain;
 use shipshape_core::exit::{Exit, Status};
 use shipshape_core::report::Report;
+use shipshape_core::signal;
+
+use crate::content::fill;
 
 /// Far more than any report of `backup` has.
-const LIMIT: u64 = 16 * 1024 * 1024;
+const LIMIT: usize = 16 * 1024 * 1024;
 
 /// Why the report does not tell which snapshot is meant.
 #[derive(Debug, thiserror::Error)]
@@ -94,14 +97,29 @@ pub(crate) struct Told {
     pub(crate) machine: String,
 }
 
-/// Reads the report.
+/// Reads the report: the last line of a log of reports, or a single one in as many lines as it likes.
 pub(crate) fn read(from: impl Read) -> Result<Told, ReportError> {
-    let mut text = Vec::new();
-    from.take(LIMIT).read_to_end(&mut text).map_err(ReportError::Read)?;
-    if text.iter().all(u8::is_ascii_whitespace) {
-        return Err(ReportError::Empty);
+    let text = end_of(from).map_err(ReportError::Read)?;
+    let mut lines = text.split(|byte| *byte == b'\n');
+    let last = lines.rfind(|line| !line.iter().all(u8::is_ascii_whitespace)).ok_or(ReportError::Empty)?;
+    let report = serde_json::from_slice(last).or_else(|refused| serde_json::from_slice(&text).map_err(|_| refused));
+    understand(report.map_err(ReportError::NotAReport)?)
+}
+
+/// The end of a stream: all that can hold the last report, however long the log is that it stands in.
+fn end_of(mut from: impl Read) -> io::Result<Vec<u8>> {
+    let (mut text, mut buffer) = (Vec::new(), vec![0; 64 * 1024]);
+    loop {
+        signal::check().map_err(io::Error::other)?;
+        let length = fill(&mut from, &mut buffer)?;
+        text.extend_from_slice(&buffer[..length]);
+        if length < buffer.len() {
+            return Ok(text);
+        }
+        if text.len() > 2 * LIMIT {
+            text.drain(..text.len() - LIMIT);
+        }
     }
-    understand(serde_json::from_slice(&text).map_err(ReportError::NotAReport)?)
 }
 
 fn understand(report: Report) -> Result<Told, ReportError> {
@@ -143,6 +161,17 @@ mod tests {
     }
 
     #[test]
+    fn of_a_log_the_last_line_is_meant_and_a_single_report_may_have_many() {
+        let of = |id: &str| report("backup", "ok", &json!({"snapshot": {"id": id}}));
+        let log = format!("{}\n{}\n\n", of("20261120T020000Z-7f3a"), of("20261121T020000Z-7f3b"));
+        assert_eq!(read(log.as_bytes()).unwrap().id, "20261121T020000Z-7f3b");
+        let endless = format!("{}\n{}", "x".repeat(3 * LIMIT), of("20261120T020000Z-7f3a"));
+        assert_eq!(read(endless.as_bytes()).unwrap().id, "20261120T020000Z-7f3a");
+        let value: Value = serde_json::from_str(&of("20261120T020000Z-7f3a")).unwrap();
+        assert!(read(serde_json::to_string_pretty(&value).unwrap().as_bytes()).is_ok());
+    }
+
+    #[test]
     fn what_does_not_tell_a_snapshot_is_refused() {
         let data = json!({"snapshot": {"id": "20261120T020000Z-7f3a"}});
         assert_eq!(code(""), "report.empty");
@@ -153,6 +182,7 @@ mod tests {
         assert_eq!(code(&report("backup", "unknown", &data)), "report.failed");
         assert_eq!(code(&report("backup", "ok", &json!({}))), "report.no_snapshot");
         let line = report("backup", "ok", &data);
+        assert_eq!(code(&format!("{line}\nhello\n")), "report.invalid", "what went before is not meant");
         assert_eq!(code(&line[..line.len() - 1]), "report.invalid");
     }
 }

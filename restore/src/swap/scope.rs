@@ -66,7 +66,13 @@ impl Scope {
     }
 }
 
-fn beside(database: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
+/// Whether a path lies in a folder that restores keep for themselves.
+pub(crate) fn is_ours(path: &[u8]) -> bool {
+    path.starts_with(OURS)
+}
+
+/// What SQLite puts beside a database.
+pub(crate) fn beside(database: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
     BESIDE_A_DATABASE.iter().map(move |suffix| [database, suffix].concat())
 }
 

@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 use shipshape_core::archive::entry::Bytes;
 use shipshape_core::archive::patterns::Is;
+use shipshape_core::signal;
 
 use super::journal::{Act, Dressed, Inode, Unit};
 use super::scope::Scope;
@@ -80,6 +81,7 @@ struct Planner<'a> {
 impl Planner<'_> {
     /// Two folders that stay two: child by child.
     fn folder(&mut self, path: &[u8]) -> Result<(), TargetError> {
+        signal::check()?;
         self.dress(path)?;
         self.plan.opened.push(path.to_vec());
         let staged = children(&self.built(path))?;
@@ -200,6 +202,7 @@ impl Planner<'_> {
 
     /// Only what could be moved is looked into.
     fn look_into(&mut self, path: &[u8]) -> Result<(), TargetError> {
+        signal::check()?;
         for (name, kind) in children(&self.live(path))? {
             let child = join(path, &name);
             let snapshot = self.snapshot(&child);

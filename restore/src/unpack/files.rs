@@ -31,7 +31,8 @@ pub(super) fn unpack(
     if !sorting.orphans.is_empty() {
         for_each_entry(snapshot, payload, |entry| sorting.adopt(&entry))?;
     }
-    let Sorting { mut items, links, count, folders, .. } = sorting;
+    let Sorting { mut items, links, count, folders, companions, .. } = sorting;
+    done.companions.extend(companions);
     progress.set_total(items.bytes() + picked.tar_bytes());
     done.bytes += items.bytes();
     done.files += count;
@@ -87,6 +88,8 @@ struct Sorting<'a, 's> {
     above: Vec<Entry>,
     /// Hard links whose first name was not picked: first name, and the names that were.
     orphans: HashMap<Bytes, Vec<Bytes>>,
+    /// Files that belong to live databases.
+    companions: Vec<Vec<u8>>,
     count: u64,
     folders: u64,
 }
@@ -103,6 +106,7 @@ impl<'a, 's> Sorting<'a, 's> {
             links: Links::default(),
             above: Vec::new(),
             orphans: HashMap::new(),
+            companions: Vec::new(),
             count: 0,
             folders: 0,
         }
@@ -111,7 +115,11 @@ impl<'a, 's> Sorting<'a, 's> {
     /// Makes what has no content, and remembers the rest.
     fn take(&mut self, entry: Entry) -> Result<(), UnpackError> {
         if !self.picked.takes(&entry) {
-            self.remember_folder(entry);
+            if self.picked.passes_over(&entry) {
+                self.companions.push(entry.path.0);
+            } else {
+                self.remember_folder(entry);
+            }
             return Ok(());
         }
         self.make_folders_above(&entry)?;

@@ -17,6 +17,7 @@ use crate::members::{Content, Members, Origin};
 use crate::pick::Picked;
 use crate::proof::Proof;
 use crate::select::Snapshot;
+use crate::swap::scope::is_ours;
 use crate::target::{TargetError, path_of};
 use crate::tree::{Tree, Wanted};
 
@@ -35,6 +36,9 @@ pub(super) fn payload(
     while let Some(member) = members.next_member()? {
         signal::check()?;
         if !picked.takes(&member.entry) {
+            if picked.passes_over(&member.entry) {
+                unpacking.done.companions.push(member.entry.path.0);
+            }
             continue;
         }
         paths.push(member.entry.path.0.clone());
@@ -71,7 +75,13 @@ pub(crate) fn foreign<R: Read>(
         crate::beneath::check(&member.entry.path.0)?;
         if picked.takes(&member.entry) {
             let entry = member.entry.clone();
+            let before = (unpacking.done.files, unpacking.done.folders, unpacking.done.bytes);
             unpacking.take(&entry, members.content(member))?;
+            if is_ours(&entry.path.0) {
+                // Something may be linked to it, so it is built; but it is never moved to where it would be live.
+                (unpacking.done.files, unpacking.done.folders, unpacking.done.bytes) = before;
+                unpacking.done.ours += 1;
+            }
         }
     }
     members.finish()?;

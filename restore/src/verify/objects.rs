@@ -12,6 +12,7 @@ use shipshape_core::archive::store::{Store, StoreError};
 use shipshape_core::archive::unseal::{self, Plain, UnsealError};
 use shipshape_core::error::{Failure, chain};
 use shipshape_core::progress::Progress;
+use shipshape_core::signal;
 
 use super::contents::{self, Wanted};
 use super::{Problem, Wrong};
@@ -172,10 +173,10 @@ impl All<'_> {
         let (reader, proof) = Proof::of(stored);
         let plain = unseal::unwrap(reader, Wrapping::of_name(&expected.object), identities, &key);
         let checked = plain.map_err(UnpackError::from).and_then(|plain| check(plain, &key));
-        if let Err(UnpackError::Interrupted(interrupted)) = checked {
-            return Err(interrupted.into());
-        }
-        let (bytes, sha256) = match proof.finish() {
+        let finished = proof.finish();
+        // What stopping did to the reading is not what is wrong with the object.
+        signal::check()?;
+        let (bytes, sha256) = match finished {
             Ok(read) => read,
             Err(cause) => return problem(Wrong::Damaged, format!("{key} cannot be read: {cause}")),
         };
