@@ -18,6 +18,7 @@ mod fault_matrix;
 mod faults;
 mod flux;
 mod forgeries;
+mod formats;
 mod in_place;
 mod incremental;
 mod keeping;
