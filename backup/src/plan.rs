@@ -16,6 +16,9 @@ use crate::sources::discovery::Known;
 use crate::target::{Meant, TargetError};
 use crate::walk::{Rules, Walk};
 
+/// How the folder begins that a restore makes inside its target, and removes at its end.
+const UNFINISHED: &[u8] = b".shipshape-restore-";
+
 /// Configuration files, where the owner names none.
 const DEFAULT_CONFIG: &str = ".env*";
 
@@ -145,6 +148,14 @@ impl Plan {
         let outside =
             outside.map(|(path, source)| Root { prefix: path.clone(), path: source.as_os_str().as_bytes().into() });
         self.roots.iter().cloned().chain(outside).collect()
+    }
+
+    /// The folder in which a restore builds and swaps, if one lies in a source: see `restore`.
+    pub(crate) fn unfinished_restore(&self) -> Option<PathBuf> {
+        let sources = self.roots.iter().map(Root::source).chain([self.app_dir.clone()]);
+        let entries = sources.flat_map(|source| std::fs::read_dir(source).into_iter().flatten().flatten());
+        let mut paths = entries.map(|entry| entry.path());
+        paths.find(|path| path.file_name().is_some_and(|name| name.as_bytes().starts_with(UNFINISHED)))
     }
 
     /// Where a path of the index is on this machine.

@@ -38,6 +38,7 @@ pub(crate) fn run(args: &RunArgs, run: &Run) -> Result<Outcome, Failure> {
     let session = Session::begin(&target, &keys, run)?;
     let plan = Plan::new(&target.meant, target.meant.own_folders(&target.state), args, session.previous.as_ref())?;
     session.refuse_two_folders(&plan)?;
+    session.notice_unfinished_restore(&plan);
     if let Some(notice) = services::notice(&plan.app_dir) {
         run.warn(notice);
     }

@@ -105,7 +105,7 @@ impl Stage {
             recovered: Recovered::default(),
         };
         let claimed = Claimed::take(&stage.domains[0])?;
-        stage.recovered = recover(&stage.domains[0].live)?;
+        stage.recovered = recover(&stage.domains[0].live, existing)?;
         if existing == Existing::Refuse && !is_empty(&stage.domains[0].live)? {
             return Err(TargetError::NotEmpty { path: stage.domains[0].live.clone() });
         }

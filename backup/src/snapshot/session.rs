@@ -1,6 +1,6 @@
 //! What one run knows while it goes on, and the steps that take the parts.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -45,6 +45,8 @@ pub(crate) struct Session<'a> {
     scratch: PathBuf,
     /// The part that goes furthest back among payloads of this run, for the report.
     parts: RefCell<Vec<Part>>,
+    /// Whether something was stored that is not what it should be: then the snapshot counts as partial.
+    flawed: Cell<bool>,
 }
 
 /// A part as the report tells it.
@@ -100,8 +102,8 @@ impl<'a> Session<'a> {
         let id = new_id(run, &listed);
         let place = target.place();
         let scratch = target.state.folder(&format!("tmp/{}_{}", place.host, place.app))?;
-        let parts = RefCell::default();
-        let session = Self { target, keys, run, id, previous, listed, usable, cache, scratch, parts };
+        let (parts, flawed) = (RefCell::default(), Cell::new(false));
+        let session = Self { target, keys, run, id, previous, listed, usable, cache, scratch, parts, flawed };
         session.clear_scratch();
         session.mind_the_clock();
         Ok(session)
@@ -137,7 +139,7 @@ impl<'a> Session<'a> {
             packs: files::referenced(&sum.packs, self.previous.as_ref(), &sum.live),
             files: sum.counts,
             bytes: sum.sizes,
-            partial: sum.troubles.partial(),
+            partial: sum.troubles.partial() || self.flawed.get(),
             only: plan.only,
             tags: args.tag.clone(),
         };
@@ -167,7 +169,7 @@ impl<'a> Session<'a> {
             match self.take_database(plan, &path, &name, sum) {
                 Err(refused)
                     if !plan.is_stated(&path)
-                        && matches!(refused.code(), "sqlite.missing" | "sqlite.not_a_database") =>
+                        && matches!(refused.code(), "sqlite.missing" | "sqlite.empty" | "sqlite.not_a_database") =>
                 {
                     // Found by its header once, and gone or something else now: its owner's doing, but worth a word.
                     plan.known.databases.remove(&path);
@@ -197,9 +199,10 @@ impl<'a> Session<'a> {
             ));
         }
         if let Some(complaint) = &copy.complaint {
+            self.flawed.set(true);
             let message = format!("SQLite finds {} damaged: {complaint}", source.display());
             let hint = format!(
-                "it was copied as it is; look for a whole one: restore list, or sqlite3 {} .recover",
+                "it was copied as it is; look for a whole one: backup list, or sqlite3 {} .recover",
                 source.display()
             );
             self.run.warn(Notice::new("sqlite.damaged", message, hint));
@@ -364,6 +367,15 @@ impl<'a> Session<'a> {
         if let Some(notice) = commit::shrunk(&previous.manifest, manifest) {
             self.run.warn(notice);
         }
+    }
+
+    /// While a restore swaps, or after one was killed, what is live is half of one moment and half of another.
+    pub(crate) fn notice_unfinished_restore(&self, plan: &Plan) {
+        let Some(folder) = plan.unfinished_restore() else { return };
+        self.flawed.set(true);
+        let message = format!("a restore is under way or was interrupted: {}", folder.display());
+        let hint = "the snapshot counts as partial; settle it: restore latest, or whatever was being restored, then backup again";
+        self.run.warn(Notice::new("restore.unfinished", message, hint));
     }
 
     /// Two applications whose folders are called the same would share one history. An application that was moved may:

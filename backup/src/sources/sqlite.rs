@@ -43,6 +43,12 @@ pub(crate) enum SqliteError {
         /// The database.
         path: PathBuf,
     },
+    /// There is nothing in it.
+    #[error("the database {} is an empty file", path.display())]
+    Empty {
+        /// The database.
+        path: PathBuf,
+    },
     /// It is not a database.
     #[error("{} is not a SQLite database", path.display())]
     NotADatabase {
@@ -86,6 +92,7 @@ impl Explain for SqliteError {
     fn code(&self) -> &'static str {
         match self {
             Self::Missing { .. } => "sqlite.missing",
+            Self::Empty { .. } => "sqlite.empty",
             Self::NotADatabase { .. } => "sqlite.not_a_database",
             Self::Locked { .. } => "sqlite.locked",
             Self::Sqlite { .. } => "sqlite.failed",
@@ -99,6 +106,10 @@ impl Explain for SqliteError {
             Self::Missing { path } => {
                 format!("check [backup] sqlite in the configuration; is the disk with {} mounted?", path.display())
             }
+            Self::Empty { path } => format!(
+                "bring it back: restore latest --only NAME; if it is meant to be empty, take {} out of [backup] sqlite",
+                path.display()
+            ),
             Self::NotADatabase { path } => {
                 format!("look at it: file {0}; encrypted databases cannot be copied", path.display())
             }
@@ -119,6 +130,7 @@ impl Explain for SqliteError {
     fn exit(&self) -> Exit {
         match self {
             Self::Missing { .. }
+            | Self::Empty { .. }
             | Self::NotADatabase { .. }
             | Self::Locked { .. }
             | Self::Sqlite { .. }
@@ -169,6 +181,11 @@ fn look(source: &Path, path: &Bytes) -> Result<Entry, SqliteError> {
         }
         other => other.map_err(|_| SqliteError::NotADatabase { path: source.to_owned() })?,
     };
+    let beside = |end| std::fs::metadata(at_rest::beside(source, end)).is_ok_and(|facts| facts.len() > 0);
+    if facts.is_file() && facts.len() == 0 && !beside("-wal") && !beside("-journal") {
+        // SQLite would take it for a database without tables; it is one that was truncated, or never was one.
+        return Err(SqliteError::Empty { path: source.to_owned() });
+    }
     let entry = facts::entry_of(&path.0, &facts).filter(|entry| entry.kind == Kind::File);
     let mut entry = entry.ok_or_else(|| SqliteError::NotADatabase { path: source.to_owned() })?;
     entry.xattrs = facts::attributes_of_path(source).unwrap_or_default();
@@ -366,6 +383,15 @@ mod tests {
         let refused = copy(&path, &b"gone.db".as_slice().into(), folder.path()).err().unwrap();
         assert_eq!(refused.code(), "sqlite.missing");
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_database_that_was_truncated_to_nothing_is_not_an_empty_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("app.db");
+        shipshape_core::atomic::replace(&path, b"").unwrap();
+        let refused = copy(&path, &b"app.db".as_slice().into(), folder.path()).err().unwrap();
+        assert_eq!(refused.code(), "sqlite.empty");
     }
 
     #[test]

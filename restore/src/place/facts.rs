@@ -119,7 +119,11 @@ impl Facts {
     /// known what else must stay. A snapshot that lacks something says nothing against what is live.
     pub(crate) fn complete(&self, picked: &Picked) -> Sources {
         let has_files = picked.payloads.iter().any(|payload| payload.kind == PayloadKind::Files);
-        let is_all = has_files && picked.paths.is_empty() && self.unreadable.is_empty() && !self.is_of_a_part;
+        let is_all = has_files
+            && picked.others.is_empty()
+            && picked.paths.is_empty()
+            && self.unreadable.is_empty()
+            && !self.is_of_a_part;
         if is_all { Sources::Complete } else { Sources::InPart }
     }
 }

@@ -160,7 +160,7 @@ proptest! {
         let journal = half.journal();
         Half::swap_first(&journal, at);
         let (_folder, app) = half.kill();
-        let told = recover(&app).unwrap();
+        let told = recover(&app, Existing::Replace).unwrap();
         let mut after = BTreeMap::new();
         read(&app, "", &mut after);
         prop_assert_eq!(after, before);
@@ -178,7 +178,7 @@ proptest! {
         journal.write().unwrap();
         let swapped = half.live();
         let (_folder, app) = half.kill();
-        let told = recover(&app).unwrap();
+        let told = recover(&app, Existing::Replace).unwrap();
         let mut after = BTreeMap::new();
         read(&app, "", &mut after);
         prop_assert_eq!(after, swapped);

@@ -72,6 +72,32 @@ fn the_folder_that_one_stands_in_stays_the_same_folder() {
 }
 
 #[test]
+fn what_is_written_after_a_restore_was_killed_is_kept_when_it_is_undone() {
+    let host = Host::with_a_small_site();
+    for folder in ["z1", "z2", "z3", "z4"] {
+        host.write(&format!("{folder}/f"), "as backed up");
+    }
+    host.backup();
+    for folder in ["z1", "z2", "z3", "z4"] {
+        host.write(&format!("{folder}/f"), "live");
+    }
+    let strace = "strace -f -qq -o /dev/null -e trace=renameat2 -e inject=renameat2:signal=KILL:when=8";
+    host.sh(&format!("{strace} restore latest --yes > /dev/null 2>&1; true"));
+    let swapped = |folder: &&str| fs::read_to_string(host.app(folder).join("f")).unwrap() == "as backed up";
+    let met = ["z1", "z2", "z3", "z4"].iter().filter(|folder| swapped(folder)).count();
+    assert!((1..4).contains(&met), "it was killed in the middle: {met} of 4 are swapped");
+    let first = ["z1", "z2", "z3", "z4"].into_iter().find(|folder| swapped(folder)).unwrap();
+    host.write(&format!("{first}/order"), "came after the reboot");
+    // A backup meanwhile is one of two moments, and says so.
+    let finished = host.run("backup", &[]).exits_with(Exit::Warning).warns_of("restore.unfinished");
+    assert_eq!(finished.data()["snapshot"]["partial"], true);
+    let finished = restore(&host, &["latest", "--yes"]).exits_with(Exit::Warning).warns_of("restore.rolled_back");
+    let found = shell(&format!("grep -rl 'came after the reboot' '{}'", host.path("app").display()));
+    assert!(!found.trim().is_empty(), "nothing is lost: {finished}");
+    assert_eq!(fs::read_to_string(host.app("z1/f")).unwrap(), "as backed up", "the partial snapshot is not the latest");
+}
+
+#[test]
 fn without_a_terminal_and_without_yes_nothing_is_replaced() {
     let (host, ..) = damaged_since();
     let before = Tree::of(&host.path("app"));

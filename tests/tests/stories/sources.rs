@@ -138,6 +138,26 @@ fn a_database_that_turns_up_later_takes_its_log_out_of_the_files() {
 }
 
 #[test]
+fn a_database_that_is_truncated_or_damaged_pushes_no_good_copy_out() {
+    let host = Host::with_a_small_site();
+    host.configure("", "[backup]\nsqlite = [\"data/app.db\"]\n\n[backup.keep]\nlast = 1\ndaily = 1\n");
+    let good = host.backup();
+    shell(&format!("cd '{}/data' && rm -f app.db-wal app.db-shm && : > app.db", host.path("app").display()));
+    host.run("backup", &[]).exits_with(Exit::Critical).fails_with("sqlite.empty").hints("restore latest --only");
+    host.run("restore", &["latest", "--only", "app", "--yes"]).gets_done();
+    let pages = fs::metadata(host.app("data/app.db")).unwrap().len() / 4096;
+    assert!(pages > 1);
+    let damage = "dd if=/dev/urandom of=app.db bs=4096 seek=1 count=1 conv=notrunc status=none";
+    shell(&format!("cd '{}/data' && {damage}", host.path("app").display()));
+    for _ in 0..2 {
+        let damaged = host.run("backup", &[]).exits_with(Exit::Warning).warns_of("sqlite.damaged");
+        assert_eq!(damaged.data()["snapshot"]["partial"], true);
+    }
+    host.run("backup", &["prune"]).gets_done();
+    assert!(host.listed().contains(&good), "the whole one stays");
+}
+
+#[test]
 fn two_folders_of_one_name_do_not_share_a_history_in_silence() {
     let host = Host::with_a_small_site();
     let recipient = host.recipient("identity.txt");

@@ -252,6 +252,10 @@ fn clear_leftovers(folder: &Path, depth: Depth) -> io::Result<()> {
         if entry.file_type()?.is_dir() {
             if depth == Depth::All {
                 clear_leftovers(&entry.path(), depth)?;
+                // The folder of a snapshot that never came to be.
+                if fs::read_dir(entry.path())?.next().is_none() {
+                    fs::remove_dir(entry.path())?;
+                }
             }
         } else if entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX) {
             fs::remove_file(entry.path())?;
