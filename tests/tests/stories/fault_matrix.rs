@@ -61,7 +61,7 @@ fn at_every_point(
         });
         // A few points are in threads that get other work in another run, and some errors are none of a run's business.
         let struck = struck.into_inner();
-        assert!(struck * 2 > points.len(), "{fault:?} struck only {struck} times at {} points", points.len());
+        assert!(struck * 3 > points.len(), "{fault:?} struck only {struck} times at {} points", points.len());
     }
 }
 
