@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 use shipshape_core::archive::manifest::{Manifest, PayloadKind};
-use shipshape_core::exit::Exit;
 use shipshape_core::run::Outcome;
 use shipshape_core::units::{ByteSize, counted};
 
@@ -16,7 +15,6 @@ pub(super) fn outcome(session: &Session<'_>, manifest: &Manifest, parts: &[Part]
     let mut outcome = Outcome::ok(summary(manifest, parts));
     outcome.data = data(session, manifest, parts, pruned);
     outcome.text = text(session, manifest, parts, pruned);
-    outcome.exit = Exit::Ok;
     outcome
 }
 
