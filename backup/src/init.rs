@@ -148,7 +148,7 @@ fn default_identity(app: &str) -> PathBuf {
 /// Looks over everything that a backup would take, so that its owner sees what is found and what is not.
 fn look(app_dir: &Path, meant: &Meant) -> Result<Found, Failure> {
     use std::os::unix::ffi::OsStrExt;
-    let roots = [Root { prefix: b".".as_slice().into(), path: app_dir.as_os_str().as_bytes().into() }];
+    let roots = [Root { prefix: b".".as_slice().into(), path: app_dir.as_os_str().as_bytes().into(), volume: None }];
     let store = PathBuf::from(meant.url.strip_prefix("file://").unwrap_or(&meant.url));
     let rules = Rules { own: store.canonicalize().into_iter().collect(), ..Rules::default() };
     let mut known = Known { config: Patterns::new(&[".env*".to_owned()])?, ..Known::default() };

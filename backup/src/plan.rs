@@ -146,7 +146,7 @@ impl Plan {
     pub(crate) fn sources(&self) -> Vec<Root> {
         let outside = self.stated.iter().filter(|(_, source)| !source.starts_with(&self.app_dir));
         let outside =
-            outside.map(|(path, source)| Root { prefix: path.clone(), path: source.as_os_str().as_bytes().into() });
+            outside.map(|(path, source)| Root { prefix: path.clone(), path: source.as_os_str().as_bytes().into(), volume: None });
         self.roots.iter().cloned().chain(outside).collect()
     }
 
@@ -212,7 +212,7 @@ fn is_part_of(root: &Root, other: &Root) -> bool {
 fn root(app_dir: &Path, path: &Path) -> Result<Root, PlanError> {
     let missing = |cause| PlanError::MissingSource { path: path.to_owned(), cause };
     let source = path.canonicalize().map_err(missing)?;
-    Ok(Root { prefix: prefix_of(app_dir, &clean(path)), path: source.as_os_str().as_bytes().into() })
+    Ok(Root { prefix: prefix_of(app_dir, &clean(path)), path: source.as_os_str().as_bytes().into(), volume: None })
 }
 
 /// The path without `.` and `..` parts, as it was meant, links left alone.

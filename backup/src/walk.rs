@@ -230,7 +230,7 @@ mod tests {
     use std::fs;
 
     fn root(prefix: &str, path: &Path) -> Root {
-        Root { prefix: prefix.as_bytes().into(), path: path.as_os_str().as_bytes().into() }
+        Root { prefix: prefix.as_bytes().into(), path: path.as_os_str().as_bytes().into(), volume: None }
     }
 
     fn paths(app: &Path, roots: &[Root], rules: &Rules) -> Vec<String> {

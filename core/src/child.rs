@@ -44,6 +44,16 @@ pub struct Command {
     dir: PathBuf,
     stdin: Option<Box<dyn Read + Send>>,
     deadline: Duration,
+    interruption: Interruption,
+}
+
+/// What a program does when we are asked to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interruption {
+    /// It ends with us.
+    Heeded,
+    /// It cleans up, and is needed all the more.
+    Survived,
 }
 
 /// What a program that ended well has written.
@@ -74,7 +84,15 @@ impl Command {
             dir: PathBuf::from("/"),
             stdin: None,
             deadline: DEADLINE,
+            interruption: Interruption::Heeded,
         }
+    }
+
+    /// For cleaning up: it is started and runs to its end though we were asked to stop. Its deadline still holds.
+    #[must_use]
+    pub fn even_when_interrupted(mut self) -> Self {
+        self.interruption = Interruption::Survived;
+        self
     }
 
     /// Passes on a variable of our own environment, if we have it.
@@ -131,7 +149,9 @@ impl Command {
 
     /// Starts it, for standard output to be read as it comes.
     pub fn stream(self) -> Result<Stream, ChildError> {
-        signal::check()?;
+        if self.interruption == Interruption::Heeded {
+            signal::check()?;
+        }
         let program = self.program.to_string_lossy().into_owned();
         let Some(path) = find(Path::new(&self.program)) else { return Err(ChildError::Missing { program }) };
         self.start(&path, program.clone()).map_err(|source| ChildError::Io { program, source })
@@ -151,7 +171,7 @@ impl Command {
         // Our copies of the child's ends must go, or its streams would never end.
         drop(expression);
         let group = group_of(&handle)?;
-        let watch = Watch::start(group, self.deadline);
+        let watch = Watch::start(group, self.deadline, self.interruption);
         let feeder = source.map(|(given, stdin)| Feeder::start(given, stdin, watch.clone()));
         Ok(Stream {
             program,

@@ -1,4 +1,4 @@
-//! What this machine calls itself.
+//! What this machine is, and its dice.
 
 use crate::name;
 
@@ -10,6 +10,11 @@ pub fn host_name() -> String {
 /// Whether this process may do what only root may.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// A number that nobody can guess.
+pub fn random() -> u64 {
+    rand::Rng::random(&mut rand::rng())
 }
 
 #[cfg(test)]

@@ -58,8 +58,10 @@ impl Explain for PickError {
 /// What is restored.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Picked {
-    /// The payloads, files first, because they have the folders that the others lie in.
+    /// The payloads that go into folders, files first, because they have the folders that the others lie in.
     pub(crate) payloads: Vec<Payload>,
+    /// The databases of servers, and what belongs to whole servers.
+    pub(crate) databases: Vec<Payload>,
     /// The payloads that stay as they are.
     pub(crate) others: Vec<Payload>,
     /// The paths; none for all.
@@ -76,9 +78,12 @@ impl Picked {
             return Err(PickError::NoPayload { name: name.clone(), known: known() });
         }
         let is_meant = |payload: &Payload| only.is_empty() || only.contains(&payload.name);
-        let (mut payloads, others): (Vec<_>, Vec<_>) = manifest.payloads.iter().cloned().partition(is_meant);
+        let (databases, rest): (Vec<_>, Vec<_>) =
+            manifest.payloads.iter().cloned().partition(|payload| payload.kind == PayloadKind::Database);
+        let databases = databases.into_iter().filter(is_meant).collect();
+        let (mut payloads, others): (Vec<_>, Vec<_>) = rest.into_iter().partition(is_meant);
         payloads.sort_by_key(|payload| payload.kind);
-        Ok(Self { payloads, others, paths: Patterns::new(paths)?, companions: HashSet::new() })
+        Ok(Self { payloads, databases, others, paths: Patterns::new(paths)?, companions: HashSet::new() })
     }
 
     /// For an archive without payloads.

@@ -355,12 +355,12 @@ impl<'a> Writer<'a> {
         let app_dir = Bytes(self.site.app().as_os_str().as_bytes().to_vec());
         let outside = self.made.outside.iter().map(|name| {
             let path = self.site.path(name).as_os_str().as_bytes().to_vec();
-            Root { prefix: Bytes(path[1..].to_vec()), path: Bytes(path) }
+            Root { prefix: Bytes(path[1..].to_vec()), path: Bytes(path), volume: None }
         });
         let header = Header {
             format: index::FORMAT,
             app_dir: app_dir.clone(),
-            roots: [Root { prefix: b".".as_slice().into(), path: app_dir }].into_iter().chain(outside).collect(),
+            roots: [Root { prefix: b".".as_slice().into(), path: app_dir, volume: None }].into_iter().chain(outside).collect(),
             exclude: self.made.exclude.iter().map(|name| (*name).to_owned()).collect(),
             started: Utc::now(),
         };
@@ -396,6 +396,7 @@ fn payload(name: &str, kind: PayloadKind, entries: usize, sealed: Sealed) -> Pay
         sha256_plain: sealed.sha256_plain.unwrap(),
         sha256_stored: sealed.sha256_stored,
         entries: entries as u64,
+        database: None,
     }
 }
 

@@ -97,6 +97,8 @@ pub(crate) fn snapshot(
             PayloadKind::Config | PayloadKind::Sqlite => {
                 tars::payload(snapshot, payload, picked, &mut tree, &mut done, progress)?;
             }
+            // These go to a server: see `database`.
+            PayloadKind::Database => {}
         }
     }
     finish(&tree, &mut done)?;

@@ -439,6 +439,7 @@ fn payload(name: &str, kind: PayloadKind, sealed: Sealed, entries: u64) -> Paylo
         sha256_plain: sealed.sha256_plain.unwrap_or_default(),
         sha256_stored: sealed.sha256_stored,
         entries,
+        database: None,
     }
 }
 

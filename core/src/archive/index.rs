@@ -39,6 +39,9 @@ pub struct Root {
     pub prefix: Bytes,
     /// Its path on the machine, absolute.
     pub path: Bytes,
+    /// The volume that it is, by the name under which the machine knows it: another machine may keep it elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume: Option<String>,
 }
 
 impl Root {
@@ -203,7 +206,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn header() -> Header {
-        let roots = vec![Root { prefix: b".".as_slice().into(), path: b"/srv/a".as_slice().into() }];
+        let roots = vec![Root { prefix: b".".as_slice().into(), path: b"/srv/a".as_slice().into(), volume: None }];
         let started = chrono::DateTime::UNIX_EPOCH;
         Header { format: FORMAT, app_dir: b"/srv/a".as_slice().into(), roots, exclude: vec![], started }
     }

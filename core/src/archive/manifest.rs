@@ -1,6 +1,7 @@
 //! The manifest: what belongs to a snapshot. It is written last, and a snapshot exists if and only if it does. It holds
 //! no file names and no secrets, and can be read without any key.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 
 use chrono::{DateTime, Utc};
@@ -11,11 +12,12 @@ use super::names::{self, Place, SnapshotId};
 use super::seal::{Sealed, hash_stored};
 use super::store::{Store, StoreError};
 use crate::config::{Compression, Encryption};
+use crate::database::Engine;
 use crate::error::Explain;
 use crate::exit::Exit;
 
-/// The newest format of a manifest that this version reads and writes.
-pub const FORMAT: u32 = 1;
+/// The newest format of a manifest that this version reads and writes. Format 2 added databases of servers.
+pub const FORMAT: u32 = 2;
 
 /// More than a manifest with a hundred thousand packs needs.
 const SIZE_LIMIT: u64 = 64 * 1024 * 1024;
@@ -87,6 +89,42 @@ pub struct Payload {
     pub sha256_stored: String,
     /// How many entries it has: files and folders, single files, databases.
     pub entries: u64,
+    /// What else is known of the database of a server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<DatabaseFacts>,
+}
+
+/// What is known of a database that was dumped from its server, for a restore to find its way back and to compare with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseFacts {
+    /// What it ran on.
+    pub engine: Engine,
+    /// Its name on the server; for Redis the service's, for globals empty.
+    pub database: String,
+    /// Whether this is no database, but what belongs to the whole server: roles, tablespaces, settings of databases.
+    #[serde(default)]
+    pub globals: bool,
+    /// The service that it ran in.
+    pub service: String,
+    /// What the service was made from: an image.
+    pub origin: Option<String>,
+    /// The server's version, in its own words.
+    pub server_version: String,
+    /// The client's version, where the dump tells it.
+    pub client_version: Option<String>,
+    /// When the dump began.
+    pub started: DateTime<Utc>,
+    /// When its last byte had come.
+    pub finished: DateTime<Utc>,
+    /// What the database was made with: character set, collation, encoding, owner.
+    #[serde(default)]
+    pub settings: BTreeMap<String, String>,
+    /// Rows of each table, as the dump shows them: none for Redis.
+    #[serde(default)]
+    pub tables: BTreeMap<String, u64>,
+    /// The longest statement in it, in bytes: a server with a smaller limit would refuse it.
+    #[serde(default)]
+    pub longest_statement: u64,
 }
 
 /// What a payload is.
@@ -99,6 +137,8 @@ pub enum PayloadKind {
     Config,
     /// A SQLite database, copied by the online backup API, in a tar of its own.
     Sqlite,
+    /// A database of a server, as the dump that its own client wrote, or what belongs to the whole server.
+    Database,
 }
 
 /// An object that holds the content of files.

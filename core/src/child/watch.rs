@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
+use super::Interruption;
 use crate::clock::Stopwatch;
 use crate::signal::{self, Interrupted};
 
@@ -37,6 +38,7 @@ struct State {
 struct Shared {
     group: Pid,
     deadline: Duration,
+    interruption: Interruption,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -46,8 +48,8 @@ struct Shared {
 pub(super) struct Watch(Arc<Shared>);
 
 impl Watch {
-    pub(super) fn start(group: Pid, deadline: Duration) -> Self {
-        let shared = Shared { group, deadline, state: Mutex::default(), changed: Condvar::new() };
+    pub(super) fn start(group: Pid, deadline: Duration, interruption: Interruption) -> Self {
+        let shared = Shared { group, deadline, interruption, state: Mutex::default(), changed: Condvar::new() };
         let watch = Self(Arc::new(shared));
         let theirs = watch.clone();
         std::thread::spawn(move || theirs.guard());
@@ -113,8 +115,8 @@ impl Watch {
 
     fn reason(&self, elapsed: Duration) -> Option<Stop> {
         match signal::check() {
-            Err(interrupted) => Some(Stop::Interrupted(interrupted)),
-            Ok(()) => (elapsed >= self.0.deadline).then_some(Stop::Deadline),
+            Err(interrupted) if self.0.interruption == Interruption::Heeded => Some(Stop::Interrupted(interrupted)),
+            _ => (elapsed >= self.0.deadline).then_some(Stop::Deadline),
         }
     }
 

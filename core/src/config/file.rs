@@ -30,6 +30,17 @@ impl Config {
         Self::search(&[folder_of(app).join(FILE_NAME), PathBuf::from(SYSTEM)])
     }
 
+    /// What can be read of a file that is refused, so that somebody is told of it: each section by itself, and the
+    /// defaults for those that cannot be.
+    pub fn salvage(common: &CommonArgs, app: Option<&str>) -> Self {
+        let places = match &common.config {
+            Some(named) => vec![named.clone()],
+            None => vec![folder_of(app).join(FILE_NAME), PathBuf::from(SYSTEM)],
+        };
+        let found = places.into_iter().find_map(|path| Some((read(&path).ok()??, path)));
+        found.map_or_else(Self::default, |(bytes, path)| salvaged(&path, &bytes))
+    }
+
     /// The first of these files that exists.
     fn search(places: &[PathBuf]) -> Result<Self, ConfigError> {
         for path in places {
@@ -78,16 +89,36 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Config, ConfigError> {
     Ok(resolve(path, sections))
 }
 
+fn salvaged(path: &Path, bytes: &[u8]) -> Config {
+    let text = String::from_utf8_lossy(bytes);
+    let table: toml::Table = toml::from_str(&text).unwrap_or_default();
+    let sections = Sections {
+        app: part(&table, "app"),
+        store: part(&table, "store"),
+        alert: part(&table, "alert"),
+        ..Sections::default()
+    };
+    resolve(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()), sections)
+}
+
+/// A section of the file, or its defaults where it makes no sense.
+fn part<T: serde::de::DeserializeOwned + Default>(table: &toml::Table, name: &str) -> T {
+    table.get(name).cloned().and_then(|value| value.try_into().ok()).unwrap_or_default()
+}
+
 /// Paths in the file are relative to the file's folder, but for those below the application's (`files`, `sqlite`).
 fn resolve(path: PathBuf, sections: Sections) -> Config {
-    let Sections { mut app, mut store, backup, mut restore } = sections;
+    let Sections { mut app, mut store, backup, mut restore, mut database, mut alert } = sections;
     let folder = path.parent().unwrap_or(Path::new("/"));
-    for stated in [&mut app.dir, &mut store.recipients_file, &mut restore.identity_file].into_iter().flatten() {
+    let passwords = database.values_mut().map(|section| &mut section.password_file);
+    let files = [&mut app.dir, &mut store.recipients_file, &mut restore.identity_file].into_iter().chain(passwords);
+    for stated in files.flatten() {
         *stated = folder.join(&*stated);
     }
+    alert.below(folder);
     // What has a scheme is a URL; all else is the path of a folder.
     store.url = store.url.map(|url| if url.contains("://") { url } else { joined(folder, url) });
-    Config { path: Some(path), app, store, backup, restore }
+    Config { path: Some(path), app, store, backup, restore, database, alert }
 }
 
 /// The path as text; left as it is when the folder's name is not UTF-8.
@@ -222,7 +253,11 @@ identity_file = "identity.txt"
             ("[backup]\none-file-system = true", "one-file-system", "did you mean `one_file_system`?"),
             ("[restore]\nqqq = 1", "qqq", "here may stand: identity_file"),
             ("app.dri = 'x'", "dri", "did you mean `dir`?"),
-            ("[alert]\nmail = 'x'", "alert", "here may stand: app, store, backup, restore"),
+            ("[zzz]\nx = 'x'", "zzz", "here may stand: app, store, backup, restore, database, alert"),
+            ("[alert]\nremnd = []", "remnd", "did you mean `remind`?"),
+            ("[alert.mail]\npassword = 'x'", "password", "did you mean `password_file`?"),
+            ("[[alert.webhook]]\nkind = 'slack'\nurl-file = 'x'", "url-file", "did you mean `url_file`?"),
+            ("[[alert.ping]]\nurls = 'x'", "urls", "did you mean `url`?"),
         ] {
             let error = refused(text);
             assert!(error.to_string().contains(&format!("`{key}`")), "{error}");
@@ -238,12 +273,24 @@ identity_file = "identity.txt"
             ("[store]\n\nencryption = 'rot13'\n", 3),
             ("[backup]\nfiles = '.'\n", 2),
             ("[app]\nname = 'a'\nname = 'b'\n", 3),
+            ("[app]\n[alert]\nafter = 0\n", 2),
+            ("[alert]\nafter = 2\n[[alert.ping]]\njob = 'backup'\n", 3),
         ] {
             let error = refused(text);
             assert_eq!(error.code(), "config.invalid", "of {text}");
             assert!(error.to_string().contains(&format!("line {line},")), "{error}");
             assert!(!error.to_string().contains('\n'), "{error}");
         }
+    }
+
+    #[test]
+    fn a_slip_in_one_section_does_not_hide_who_is_to_be_told() {
+        let text = "[app]\nname = 'x'\n[bakup]\nfiles = 3\n[alert]\nafter = 2\n";
+        assert!(parse_text(text).is_err());
+        let config = salvaged(Path::new("/srv/x.toml"), text.as_bytes());
+        assert_eq!((config.app.name.as_deref(), config.alert.after), (Some("x"), 2));
+        let config = salvaged(Path::new("/srv/x.toml"), b"[alert]\nafter = 2\nmial = 1\n");
+        assert_eq!(config.alert, crate::config::AlertSection::default());
     }
 
     #[test]

@@ -1,14 +1,19 @@
 //! The configuration: one strict file for all tools, every part of it optional.
 
+mod alert;
 mod app;
 mod error;
 mod file;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use alert::{
+    AlertSection, Login, MailSection, MailTls, PingSection, Place, UrlSource, WebhookKind, WebhookSection,
+};
 pub use app::App;
 pub use error::ConfigError;
 
@@ -25,6 +30,10 @@ pub struct Config {
     pub backup: BackupSection,
     /// How it comes back.
     pub restore: RestoreSection,
+    /// What is to be known of databases, by their services.
+    pub database: BTreeMap<String, DatabaseSection>,
+    /// Who is told when something is wrong.
+    pub alert: AlertSection,
 }
 
 /// The file as it is written. A section that no tool reads yet is an unknown key.
@@ -35,6 +44,8 @@ struct Sections {
     store: StoreSection,
     backup: BackupSection,
     restore: RestoreSection,
+    database: BTreeMap<String, DatabaseSection>,
+    alert: AlertSection,
 }
 
 /// `[app]`: which application.
@@ -79,8 +90,53 @@ pub struct BackupSection {
     pub sqlite: Vec<PathBuf>,
     /// Whether mounts of other file systems are left out.
     pub one_file_system: bool,
+    /// Whether the services beside the application (databases, volumes) are looked at; so unless said otherwise.
+    pub services: Option<bool>,
+    /// Volumes that are left out, by their names in the stack's description.
+    pub exclude_volumes: Vec<String>,
+    /// Services that are stopped while databases and files are read, and started again afterwards.
+    pub stop: Vec<String>,
+    /// Commands in services before anything is read.
+    pub pre: Vec<CommandSection>,
+    /// Commands in services when everything has been read, whether that went well or not.
+    pub post: Vec<CommandSection>,
     /// Which snapshots are kept.
     pub keep: KeepSection,
+}
+
+/// `[[backup.pre]]`, `[[backup.post]]`: a command in a service.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommandSection {
+    /// The service, which must run.
+    pub service: String,
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// How long it may take, in seconds; ten minutes unless said.
+    #[serde(default)]
+    pub timeout_s: Option<u64>,
+}
+
+/// `[database.SERVICE]`: what is not to be seen from a database's service itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DatabaseSection {
+    /// `mysql`, `mariadb`, `postgres`, `redis`, `valkey`, or `none` for what is no database.
+    pub kind: Option<String>,
+    /// Whether it is backed up; so unless said otherwise.
+    pub backup: Option<bool>,
+    /// The user, where the container's own variables do not serve.
+    pub user: Option<String>,
+    /// A file with that user's password.
+    pub password_file: Option<PathBuf>,
+    /// A variable of our environment with that user's password.
+    pub password_env: Option<String>,
+    /// The only databases that are backed up; all of the server's unless said.
+    pub databases: Vec<String>,
+    /// Databases that are left out.
+    pub exclude: Vec<String>,
+    /// The number of the copy that holds the truth, where the service runs several times.
+    pub instance: Option<u32>,
 }
 
 /// `[backup.keep]`: which snapshots are kept. The numbers count snapshots, the newest of each period.
@@ -111,11 +167,41 @@ impl Default for KeepSection {
 }
 
 /// `[restore]`: how snapshots come back.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RestoreSection {
     /// The age identity that opens them.
     pub identity_file: Option<PathBuf>,
+    /// What a drill looks at.
+    pub drill: DrillSection,
+}
+
+/// `[restore.drill]`: what a drill looks at, beside what the manifest tells.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DrillSection {
+    /// Questions to the restored databases.
+    pub check: Vec<CheckSection>,
+}
+
+/// `[[restore.drill.check]]`: a question whose answer is one value, and what it must be.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckSection {
+    /// The payload that is asked; may be left out where there is one SQL database only.
+    #[serde(default)]
+    pub database: Option<String>,
+    /// The question.
+    pub sql: String,
+    /// The least that its answer may be.
+    #[serde(default)]
+    pub min: Option<f64>,
+    /// The most that its answer may be.
+    #[serde(default)]
+    pub max: Option<f64>,
+    /// Exactly what its answer must be.
+    #[serde(default)]
+    pub equals: Option<String>,
 }
 
 /// How objects are encrypted.

@@ -1,13 +1,12 @@
 //! This machine itself as a stack: systemd's units are the services, and programs run as they are installed.
 
 use std::collections::BTreeMap;
-use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::{Service, ServiceState, Stack, StackError, Stream, command};
+use super::{Call, Exec, Instance, Service, ServiceState, Stack, StackError, Stream, Volume, command};
 use crate::child::Command;
 
 /// It exists if and only if systemd manages the machine (`sd_booted(3)`).
@@ -37,20 +36,37 @@ impl Stack for Host {
         Ok(parse_units(&Command::new("systemctl", args).run()?.text()))
     }
 
+    fn project(&self) -> Result<String, StackError> {
+        Ok(crate::machine::host_name())
+    }
+
+    fn instances(&self, service: &str) -> Result<Vec<Instance>, StackError> {
+        let state = self.state(service)?;
+        Ok(vec![Instance { id: unit(service)?, name: service.to_owned(), number: 1, state, origin: None }])
+    }
+
+    /// A host has folders, which are no volumes.
+    fn volumes(&self) -> Result<Vec<Volume>, StackError> {
+        Ok(Vec::new())
+    }
+
+    fn files(&self) -> Result<Vec<PathBuf>, StackError> {
+        Ok(Vec::new())
+    }
+
     /// The host is one place: the service says only for whom the program runs.
-    fn exec(
-        &self,
-        service: &str,
-        argv: &[&str],
-        stdin: Option<Box<dyn Read + Send>>,
-        deadline: Duration,
-    ) -> Result<Stream, StackError> {
-        let command = command(service, argv)?.deadline(deadline);
-        let command = match stdin {
-            Some(source) => command.stdin(source),
-            None => command,
-        };
-        Ok(command.stream()?)
+    fn exec(&self, call: Call<'_>) -> Result<Exec, StackError> {
+        let mut command = command(call.service, call.argv)?.deadline(call.deadline);
+        for (name, value) in call.env {
+            command = command.env(name, value);
+        }
+        if let Some(source) = call.stdin {
+            command = command.stdin(source);
+        }
+        if call.cleanup {
+            command = command.even_when_interrupted();
+        }
+        Ok(Exec::here(command.stream()?))
     }
 
     fn logs(&self, service: &str, since: DateTime<Utc>) -> Result<Stream, StackError> {
@@ -71,6 +87,26 @@ impl Stack for Host {
         self.state(service)?;
         Command::new("systemctl", ["restart", "--", &unit(service)?]).deadline(RESTART_DEADLINE).run()?;
         Ok(())
+    }
+
+    fn stop(&self, service: &str, _: &[Instance]) -> Result<(), StackError> {
+        Command::new("systemctl", ["stop", "--", &unit(service)?]).deadline(RESTART_DEADLINE).run()?;
+        Ok(())
+    }
+
+    fn start(&self, service: &str, _: &[Instance]) -> Result<(), StackError> {
+        let command = Command::new("systemctl", ["start", "--", &unit(service)?]).deadline(RESTART_DEADLINE);
+        command.even_when_interrupted().run()?;
+        Ok(())
+    }
+
+    /// Units are installed, not made.
+    fn create(&self) -> Result<(), StackError> {
+        Ok(())
+    }
+
+    fn up(&self, services: &[&str]) -> Result<(), StackError> {
+        services.iter().try_for_each(|service| self.start(service, &[]))
     }
 
     fn state(&self, service: &str) -> Result<ServiceState, StackError> {
@@ -113,6 +149,9 @@ fn parse_unit(line: &str) -> Option<Service> {
         name: name.to_owned(),
         origin: Some(description).filter(|text| !text.is_empty()),
         labels: BTreeMap::new(),
+        mounts: Vec::new(),
+        command: Vec::new(),
+        optional: false,
     })
 }
 
@@ -134,13 +173,12 @@ fn parse_state(text: &str) -> Option<ServiceState> {
 mod tests {
     use super::*;
     use crate::error::Explain;
-
-    const TIME: Duration = Duration::from_secs(10);
+    use std::io::Read;
 
     #[test]
     fn a_program_of_the_host_runs_and_reads_what_it_is_given() {
         let given: Box<dyn Read + Send> = Box::new(&b"one\ntwo\n"[..]);
-        let mut stream = Host.exec("demo", &["wc", "-l"], Some(given), TIME).unwrap();
+        let mut stream = Host.exec(Call { stdin: Some(given), ..Call::new("demo", &["wc", "-l"]) }).unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
         stream.finish().unwrap();
@@ -149,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_program_that_fails_is_told_by_the_end_of_the_stream() {
-        let stream = Host.exec("demo", &["ls", "/does/not/exist"], None, TIME).unwrap();
+        let stream = Host.exec(Call::new("demo", &["ls", "/does/not/exist"])).unwrap();
         let failed = StackError::from(stream.finish().unwrap_err());
         assert_eq!(failed.code(), "child.failed");
         assert!(failed.to_string().contains("/does/not/exist"), "{failed}");
@@ -157,7 +195,7 @@ mod tests {
 
     #[test]
     fn no_program_is_refused() {
-        assert_eq!(Host.exec("demo", &[], None, TIME).err().map(|error| error.code()), Some("stack.no_program"));
+        assert_eq!(Host.exec(Call::new("demo", &[])).err().map(|error| error.code()), Some("stack.no_program"));
     }
 
     #[test]

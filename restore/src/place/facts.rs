@@ -56,7 +56,8 @@ impl Facts {
                 Err(refused) => facts.unreadable.push(unreadable(&files.name, refused)),
             }
         }
-        for payload in manifest.payloads.iter().filter(|payload| payload.kind != PayloadKind::Files) {
+        let is_tar = |payload: &&Payload| matches!(payload.kind, PayloadKind::Config | PayloadKind::Sqlite);
+        for payload in manifest.payloads.iter().filter(is_tar) {
             facts.look_into(snapshot, payload, picked.others.contains(payload))?;
         }
         Ok(facts)
@@ -75,7 +76,7 @@ impl Facts {
         let paths = members.iter().filter(|_| must_stay).map(|(path, _)| path.clone());
         match payload.kind {
             PayloadKind::Sqlite => self.databases.extend(paths),
-            PayloadKind::Config | PayloadKind::Files => self.singles.extend(paths),
+            PayloadKind::Config | PayloadKind::Files | PayloadKind::Database => self.singles.extend(paths),
         }
         self.tars.insert(payload.name.clone(), members);
         Ok(())

@@ -57,7 +57,7 @@ impl Done<'_> {
             }
             PayloadKind::Config if !paths.is_empty() => (folder.clone(), None),
             PayloadKind::Sqlite => (live(paths.first()?, stage, self.target), self.kept(paths.first()?)),
-            PayloadKind::Files | PayloadKind::Config => return None,
+            PayloadKind::Files | PayloadKind::Config | PayloadKind::Database => return None,
         };
         Some(part(&payload.name, &target, kept.as_deref()))
     }

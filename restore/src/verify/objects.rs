@@ -93,6 +93,7 @@ pub(super) fn read_all<'m>(
         let problem = match payload.kind {
             PayloadKind::Files => all.index(&expected, manifest, &mut wanted)?,
             PayloadKind::Config | PayloadKind::Sqlite => all.tar(&expected)?,
+            PayloadKind::Database => all.dump(&expected, payload)?,
         };
         broken.extend(problem.map(|problem| (expected, problem)));
     }
@@ -112,6 +113,11 @@ impl All<'_> {
     /// A payload that is one tar.
     fn tar(&self, expected: &Expected) -> Result<Option<Problem>, Failure> {
         self.object(expected, contents::tar)
+    }
+
+    /// A dump of a database.
+    fn dump(&self, expected: &Expected, payload: &Payload) -> Result<Option<Problem>, Failure> {
+        self.object(expected, |plain, key| contents::dump(plain, key, payload))
     }
 
     /// An index, and what it wants of packs.

@@ -1,0 +1,1 @@
+//! Reading dumps as they pass.

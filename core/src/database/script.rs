@@ -1,0 +1,157 @@
+//! The scripts that run inside a database's container. They find the credentials that are there and become the client.
+//!
+//! POSIX sh, as dash and busybox have it. No secret is ever an argument: a password goes from the container's own
+//! variables, or from the first line of standard input, into a variable of the client alone. Each script begins with
+//! [`PRELUDE`] and one of the logins; its arguments are `$1` and on.
+
+use super::engine::Engine;
+
+/// `given`: the password that our side sends as the first line, mostly none. `value NAME…` prints the first of these
+/// variables that is set, or the content of the file that `NAME_FILE` names, as the official images understand it.
+const PRELUDE: &str = r#"
+IFS= read -r given || given=
+value() {
+  for name in "$@"; do
+    eval "direct=\${$name-} file=\${${name}_FILE-}"
+    if [ -n "$direct" ]; then printf %s "$direct"; return; fi
+    if [ -n "$file" ] && [ -r "$file" ]; then cat -- "$file"; return; fi
+  done
+}
+client() {
+  for program in "$@"; do
+    if command -v "$program" >/dev/null 2>&1; then printf %s "$program"; return; fi
+  done
+  echo "shipshape: no client $1" >&2
+  exit 127
+}
+"#;
+
+/// The root user, else the application's own. `MYSQL_PWD` is deprecated and works in all versions up to MySQL 9 and
+/// MariaDB 12; a file of defaults would have to be written somewhere.
+const MYSQL_LOGIN: &str = r#"
+if [ -n "${SHIPSHAPE_USER-}" ]; then
+  user=$SHIPSHAPE_USER; MYSQL_PWD=$given
+else
+  user=root; MYSQL_PWD=$(value MARIADB_ROOT_PASSWORD MYSQL_ROOT_PASSWORD)
+  empty=${MARIADB_ALLOW_EMPTY_ROOT_PASSWORD-${MYSQL_ALLOW_EMPTY_PASSWORD-${ALLOW_EMPTY_PASSWORD-}}}
+  if [ -z "$MYSQL_PWD" ] && [ -z "$empty" ]; then
+    own=$(value MARIADB_USER MYSQL_USER)
+    if [ -n "$own" ]; then user=$own; MYSQL_PWD=$(value MARIADB_PASSWORD MYSQL_PASSWORD); fi
+  fi
+fi
+export MYSQL_PWD
+unset MYSQL_HOST MYSQL_TCP_PORT given
+"#;
+
+const POSTGRES_LOGIN: &str = r#"
+if [ -n "${SHIPSHAPE_USER-}" ]; then
+  PGUSER=$SHIPSHAPE_USER; PGPASSWORD=$given
+else
+  PGUSER=$(value POSTGRES_USER POSTGRESQL_USERNAME POSTGRESQL_USER); : "${PGUSER:=postgres}"
+  PGPASSWORD=$(value POSTGRES_PASSWORD POSTGRESQL_PASSWORD POSTGRESQL_POSTGRES_PASSWORD)
+fi
+export PGUSER PGPASSWORD
+export PGCLIENTENCODING=UTF8 PGAPPNAME=shipshape
+unset PGHOST PGPORT PGDATABASE PGSERVICE PGOPTIONS given
+"#;
+
+/// The password of the variables, else the one that the server was started with: our side sends that one, if its
+/// command has it, else it is looked for in the configuration file.
+const REDIS_LOGIN: &str = r#"
+REDISCLI_AUTH=$given
+[ -n "$REDISCLI_AUTH" ] || REDISCLI_AUTH=$(value REDISCLI_AUTH REDIS_PASSWORD VALKEY_PASSWORD)
+if [ -z "$REDISCLI_AUTH" ]; then
+  for conf in $(tr '\0' '\n' </proc/1/cmdline 2>/dev/null | grep '^/.*conf$') /etc/redis/redis.conf \
+    /usr/local/etc/redis/redis.conf /etc/valkey/valkey.conf /usr/local/etc/valkey/valkey.conf; do
+    if [ -r "$conf" ]; then
+      REDISCLI_AUTH=$(sed -n 's/^[[:space:]]*requirepass[[:space:]]\{1,\}"\{0,1\}\([^"]*\)"\{0,1\}[[:space:]]*$/\1/p' "$conf" | tail -n 1)
+      [ -z "$REDISCLI_AUTH" ] || break
+    fi
+  done
+fi
+if [ -n "$REDISCLI_AUTH" ]; then export REDISCLI_AUTH; else unset REDISCLI_AUTH; fi
+cli=$(client redis-cli valkey-cli keydb-cli) || exit
+[ -z "${SHIPSHAPE_USER-}" ] || set -- --user "$SHIPSHAPE_USER" "$@"
+unset given
+"#;
+
+/// Runs statements of standard input against the database `$1`, or none if that is empty, and stops at the first error.
+/// A name of a database is never an argument that could be read as something else: of `libpq` it would be a connection
+/// string.
+/// `--binary-mode` switches off what the client itself would obey in a dump: `\!`, `source`, `tee`.
+const MYSQL_FEED: &str = r#"
+program=$(client mariadb mysql) || exit
+database=$1 init=${2-}
+set -- --user="$user" --batch --skip-column-names --binary-mode --max-allowed-packet=1G --default-character-set=utf8mb4
+[ -z "$init" ] || set -- "$@" --init-command="$init"
+[ -z "$database" ] || set -- "$@" --database="$database"
+exec "$program" "$@"
+"#;
+
+const POSTGRES_FEED: &str = r#"
+program=$(client psql) || exit
+[ -n "$1" ] || set -- "$(value POSTGRES_DB POSTGRESQL_DATABASE)"
+PGDATABASE=${1:-$PGUSER}; export PGDATABASE
+exec "$program" -X --quiet --no-password --set=ON_ERROR_STOP=1
+"#;
+
+const REDIS_ASK: &str = r#"
+exec "$cli" --raw "$@"
+"#;
+
+/// One database, whole and consistent: pitfalls 2, 5, 6 and 7 of the notes decide the options. `--skip-dump-date` keeps a
+/// dump of unchanged data the same, so that it need not be stored again; `--comments` keeps its end mark.
+const MYSQL_DUMP: &str = r#"
+program=$(client mariadb-dump mysqldump) || exit
+set -- --single-transaction --quick --routines --events --triggers --hex-blob --no-tablespaces \
+  --default-character-set=utf8mb4 --max-allowed-packet=1G --net-buffer-length=1M --comments --skip-dump-date -- "$1"
+case $("$program" --version) in
+  *MariaDB*) ;;
+  *) set -- --set-gtid-purged=OFF --column-statistics=0 "$@" ;;
+esac
+exec "$program" --user="$user" "$@"
+"#;
+
+const POSTGRES_DUMP: &str = r#"
+program=$(client pg_dump) || exit
+PGDATABASE=$1; export PGDATABASE
+exec "$program" --no-password --format=plain --encoding=UTF8
+"#;
+
+/// Roles and tablespaces, then the settings of databases, which neither `pg_dump` nor this has without `CREATE DATABASE`.
+const POSTGRES_GLOBALS: &str = r#"
+program=$(client pg_dumpall) || exit
+psql=$(client psql) || exit
+PGDATABASE=$(value POSTGRES_DB POSTGRESQL_DATABASE); : "${PGDATABASE:=$PGUSER}"; export PGDATABASE
+"$program" --no-password --globals-only || exit
+printf -- '\n%s\n' "$2"
+printf '%s\n' "$1" | "$psql" -X --quiet --no-password --no-align --tuples-only --set=ON_ERROR_STOP=1 || exit
+printf -- '%s\n' "$3"
+"#;
+
+const REDIS_DUMP: &str = r#"
+exec "$cli" --rdb -
+"#;
+
+/// The script that carries out statements.
+pub(super) fn feed(engine: Engine) -> String {
+    match engine {
+        Engine::Mysql | Engine::Mariadb => [PRELUDE, MYSQL_LOGIN, MYSQL_FEED].concat(),
+        Engine::Postgres => [PRELUDE, POSTGRES_LOGIN, POSTGRES_FEED].concat(),
+        Engine::Redis | Engine::Valkey => [PRELUDE, REDIS_LOGIN, REDIS_ASK].concat(),
+    }
+}
+
+/// The script that writes a dump of one database, or of all that the server has.
+pub(super) fn dump(engine: Engine) -> String {
+    match engine {
+        Engine::Mysql | Engine::Mariadb => [PRELUDE, MYSQL_LOGIN, MYSQL_DUMP].concat(),
+        Engine::Postgres => [PRELUDE, POSTGRES_LOGIN, POSTGRES_DUMP].concat(),
+        Engine::Redis | Engine::Valkey => [PRELUDE, REDIS_LOGIN, REDIS_DUMP].concat(),
+    }
+}
+
+/// The script that writes what belongs to the whole server.
+pub(super) fn globals() -> String {
+    [PRELUDE, POSTGRES_LOGIN, POSTGRES_GLOBALS].concat()
+}

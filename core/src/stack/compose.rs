@@ -1,0 +1,270 @@
+//! An application under Docker Compose, reached by `docker compose` and `docker`.
+//!
+//! The truth about services is what Compose makes of all its files (`config`); the truth about what runs is what the
+//! engine knows (`ps`). Programs are run in a container by its id, so that the copies of a service are told apart.
+
+mod answer;
+mod files;
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::Value;
+
+use super::{Call, Exec, Instance, Service, ServiceState, Stack, StackError, Stream, Volume};
+use crate::child::{ChildError, Command};
+
+/// The names under which Compose finds its file, in the order of preference (compose-spec, "The Compose file").
+pub const FILE_NAMES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
+
+/// What of our environment says where the engine is and which project is meant: the names that `docker` and
+/// `docker compose` document (docs.docker.com, "Environment variables").
+const GRANTED: [&str; 13] = [
+    "HOME",
+    "XDG_RUNTIME_DIR",
+    "SSH_AUTH_SOCK",
+    "DOCKER_HOST",
+    "DOCKER_CONTEXT",
+    "DOCKER_CONFIG",
+    "DOCKER_TLS_VERIFY",
+    "DOCKER_CERT_PATH",
+    "DOCKER_API_VERSION",
+    "COMPOSE_FILE",
+    "COMPOSE_PROJECT_NAME",
+    "COMPOSE_PROFILES",
+    "COMPOSE_ENV_FILES",
+];
+
+/// How long stopping may take: the ten seconds that each container has, and a busy engine.
+const STOP_DEADLINE: Duration = Duration::from_secs(180);
+
+/// How long coming up may take: images are pulled or built, databases made.
+const UP_DEADLINE: Duration = Duration::from_secs(1800);
+
+/// How long reading a log may take.
+const LOG_DEADLINE: Duration = Duration::from_secs(600);
+
+/// The variable by which a program in a container is found again. Its value is random and no secret.
+const MARK: &str = "SHIPSHAPE_RUN";
+
+/// Ends every program in a container whose environment has the line `$1`: asks, and a moment later insists.
+const SWEEP: &str = r#"
+found() { for p in /proc/[0-9]*; do tr '\0' '\n' <"$p/environ" 2>/dev/null | grep -qxF "$1" && echo "${p#/proc/}"; done; }
+kill -TERM $(found "$1") 2>/dev/null
+for i in 1 2 3 4 5 6 7 8 9 10; do [ -n "$(found "$1")" ] || exit 0; sleep 0.2; done
+kill -KILL $(found "$1") 2>/dev/null; exit 0"#;
+
+/// The project of one folder.
+#[derive(Debug)]
+pub struct Compose {
+    dir: PathBuf,
+    model: OnceLock<Value>,
+}
+
+impl Compose {
+    /// The project in a folder, if there is one: by a file of one of [`FILE_NAMES`], or because `$COMPOSE_FILE` or the
+    /// folder's `.env` says where its files are. Compose itself would also look in the folders above; those are not
+    /// this application's.
+    pub fn find(dir: &Path) -> Option<Self> {
+        let has_file = FILE_NAMES.iter().any(|name| dir.join(name).is_file());
+        let is_said = std::env::var_os("COMPOSE_FILE").is_some() || files::env_names_files(dir);
+        (has_file || is_said).then(|| Self { dir: dir.to_owned(), model: OnceLock::new() })
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What Compose makes of all its files, as its `config --format json` prints it: with the values of secrets in it.
+    pub fn model(&self) -> Result<&Value, StackError> {
+        if let Some(known) = self.model.get() {
+            return Ok(known);
+        }
+        let question = "docker compose config --format json";
+        // All profiles: a database that only some profile starts is a database all the same.
+        let output = self.compose(&["--profile", "*", "config", "--format", "json"]).run();
+        let output = output.map_err(|refused| self.understood(refused))?;
+        let model: Value =
+            serde_json::from_slice(&output.stdout).map_err(|source| StackError::Answer { question, source })?;
+        Ok(self.model.get_or_init(|| model))
+    }
+
+    /// `docker compose`, in the project's folder.
+    pub fn compose(&self, args: &[&str]) -> Command {
+        docker(["compose"].iter().chain(args)).dir(&self.dir)
+    }
+
+    /// What a refusal of Compose means.
+    fn understood(&self, refused: ChildError) -> StackError {
+        let file = || {
+            let found = FILE_NAMES.iter().map(|name| self.dir.join(name)).find(|path| path.is_file());
+            found.unwrap_or_else(|| self.dir.clone()).display().to_string()
+        };
+        answer::understood(refused, file)
+    }
+
+    fn run(&self, command: Command) -> Result<crate::child::Output, StackError> {
+        command.run().map_err(|refused| self.understood(refused))
+    }
+
+    /// The containers of the project.
+    fn containers(&self) -> Result<Vec<answer::Container>, StackError> {
+        let output = self.run(self.compose(&["--profile", "*", "ps", "--all", "--no-trunc", "--format", "json"]))?;
+        answer::containers(&output.text())
+    }
+
+    fn ids(instances: &[Instance]) -> Vec<&str> {
+        instances.iter().map(|instance| instance.id.as_str()).collect()
+    }
+
+    /// The container that a call is for.
+    fn container(&self, call: &Call<'_>) -> Result<String, StackError> {
+        if let Some(id) = call.instance {
+            return Ok(id.to_owned());
+        }
+        let instances = self.instances(call.service)?;
+        let first = instances.into_iter().next();
+        Ok(first.ok_or_else(|| StackError::NoService { service: call.service.to_owned() })?.id)
+    }
+}
+
+impl Stack for Compose {
+    fn name(&self) -> &'static str {
+        "compose"
+    }
+
+    fn project(&self) -> Result<String, StackError> {
+        Ok(self.model()?.get("name").and_then(Value::as_str).unwrap_or_default().to_owned())
+    }
+
+    fn services(&self) -> Result<Vec<Service>, StackError> {
+        Ok(answer::services(self.model()?))
+    }
+
+    fn instances(&self, service: &str) -> Result<Vec<Instance>, StackError> {
+        if answer::service(self.model()?, service).is_none() {
+            return Err(StackError::NoService { service: service.to_owned() });
+        }
+        Ok(answer::instances(self.containers()?, service))
+    }
+
+    fn volumes(&self) -> Result<Vec<Volume>, StackError> {
+        let mut volumes = answer::volumes(self.model()?);
+        let known = self.run(docker(["volume", "ls", "--quiet"]))?.text();
+        let existing: Vec<&str> = known.lines().collect();
+        for volume in volumes.iter_mut().filter(|volume| existing.contains(&volume.full_name.as_str())) {
+            let format = "{{.Mountpoint}}";
+            let shown = self.run(docker(["volume", "inspect", "--format", format, "--", &volume.full_name]))?;
+            let folder = PathBuf::from(shown.text().trim());
+            // Another machine's folder, or a virtual machine's, is none of ours.
+            volume.folder = folder.is_dir().then_some(folder);
+        }
+        Ok(volumes)
+    }
+
+    fn files(&self) -> Result<Vec<PathBuf>, StackError> {
+        Ok(files::of_project(&self.dir, self.model()?))
+    }
+
+    fn exec(&self, call: Call<'_>) -> Result<Exec, StackError> {
+        let container = self.container(&call)?;
+        let mark = format!("{MARK}={:016x}", crate::machine::random());
+        let mut args = vec!["exec".to_owned(), format!("--env={mark}")];
+        args.extend(call.env.iter().map(|(name, value)| format!("--env={name}={value}")));
+        if call.stdin.is_some() {
+            args.push("--interactive".to_owned());
+        }
+        // Never `--tty`: it would turn line ends into CR LF and mix both outputs.
+        args.push(container.clone());
+        args.extend(call.argv.iter().map(|&word| word.to_owned()));
+        let mut command = docker(&args).deadline(call.deadline);
+        if let Some(source) = call.stdin {
+            command = command.stdin(source);
+        }
+        if call.cleanup {
+            command = command.even_when_interrupted();
+        }
+        let stream = command.stream()?;
+        Ok(Exec::there(stream, Box::new(move || sweep(&container, &mark))))
+    }
+
+    fn logs(&self, service: &str, since: DateTime<Utc>) -> Result<Stream, StackError> {
+        if answer::service(self.model()?, service).is_none() {
+            return Err(StackError::NoService { service: service.to_owned() });
+        }
+        let since = since.to_rfc3339_opts(SecondsFormat::Millis, true);
+        let command = self.compose(&["logs", "--no-color", "--no-log-prefix", "--since", &since, "--", service]);
+        Ok(command.deadline(LOG_DEADLINE).stream()?)
+    }
+
+    fn restart(&self, service: &str) -> Result<(), StackError> {
+        self.run(self.compose(&["restart", "--", service]).deadline(STOP_DEADLINE))?;
+        Ok(())
+    }
+
+    fn stop(&self, _: &str, instances: &[Instance]) -> Result<(), StackError> {
+        let ids = Self::ids(instances);
+        self.run(docker(["stop"].iter().chain(&ids)).deadline(STOP_DEADLINE))?;
+        Ok(())
+    }
+
+    /// The very containers; and where somebody has made new ones in the meantime, the service.
+    fn start(&self, service: &str, instances: &[Instance]) -> Result<(), StackError> {
+        let ids = Self::ids(instances);
+        let same = docker(["start"].iter().chain(&ids)).deadline(STOP_DEADLINE).even_when_interrupted();
+        if same.run().is_ok() {
+            return Ok(());
+        }
+        let anew = self.compose(&["up", "--detach", "--no-deps", "--no-recreate", "--", service]);
+        self.run(anew.deadline(STOP_DEADLINE).even_when_interrupted())?;
+        Ok(())
+    }
+
+    fn create(&self) -> Result<(), StackError> {
+        self.run(self.compose(&["up", "--no-start", "--quiet-pull"]).deadline(UP_DEADLINE))?;
+        Ok(())
+    }
+
+    fn up(&self, services: &[&str]) -> Result<(), StackError> {
+        let args: Vec<&str> =
+            ["up", "--detach", "--quiet-pull", "--wait", "--"].iter().chain(services).copied().collect();
+        self.run(self.compose(&args).deadline(UP_DEADLINE))?;
+        Ok(())
+    }
+
+    fn state(&self, service: &str) -> Result<ServiceState, StackError> {
+        let instances = self.instances(service)?;
+        let states: Vec<ServiceState> = instances.iter().map(|instance| instance.state).collect();
+        // One copy that does its work is enough for the service to do it.
+        let order = [ServiceState::Running, ServiceState::Changing, ServiceState::Failed];
+        Ok(order.into_iter().find(|state| states.contains(state)).unwrap_or(ServiceState::Stopped))
+    }
+}
+
+/// `docker`, with what it needs to find its engine. Its own messages are read, so they must be in English.
+pub fn docker<S: AsRef<str>>(args: impl IntoIterator<Item = S>) -> Command {
+    let args: Vec<String> = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
+    GRANTED.iter().fold(Command::new("docker", args), |command, name| command.grant(name))
+}
+
+/// Ends the programs of one call in a container. That they are gone already is as good.
+fn sweep(container: &str, mark: &str) {
+    let command = docker(["exec", container, "sh", "-c", SWEEP, "sweep", mark]);
+    let _ = command.deadline(Duration::from_secs(20)).even_when_interrupted().run();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_without_a_compose_file_is_no_project() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(Compose::find(folder.path()).is_none());
+        std::fs::write(folder.path().join("compose.yml"), "services: {}\n").unwrap();
+        assert!(Compose::find(folder.path()).is_some());
+    }
+}
