@@ -1,13 +1,13 @@
-//! Cutting a stream of SQL into statements exactly where the server's own client would cut it, whatever the pieces are
-//! in which it comes.
+//! Cutting a stream of SQL into statements where the server's own client would cut it, whatever the pieces in which it
+//! comes.
 //!
-//! Only the borders are understood: quotes, comments, delimiters, data of `COPY`, lines for the client. Nothing is kept
-//! but the head of the statement that is passing, so memory is bounded whatever the bytes are.
+//! Only borders are understood: quotes, comments, delimiters, the rows of `COPY`, lines for the client. Nothing is kept
+//! but the head of the statement that passes, so memory is bounded whatever the bytes are.
 
 use memchr::{memchr, memchr2};
 
-use super::head::{self, Kind, Verb};
-use super::quoting::{self, Quoting};
+use super::head::{self, Kind};
+use super::quoting::{self, Quoting, Tag};
 
 /// Whose grammar it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,9 +19,9 @@ pub(super) enum Dialect {
 }
 
 impl Dialect {
-    /// How much of a statement is kept for telling what it is, in bytes. `COPY` is known by its end, behind the list of
-    /// up to 1600 columns.
-    const fn head_limit(self) -> usize {
+    /// How much of a statement is kept to tell what it is, in bytes. `COPY` is known by its end, behind the names of up to
+    /// 1600 columns.
+    pub(super) const fn head_limit(self) -> usize {
         match self {
             Self::Mysql => 4 << 10,
             Self::Postgres => 256 << 10,
@@ -43,24 +43,25 @@ pub(super) struct Statement<'a> {
     pub(super) rows: u64,
     /// Its length in bytes, without the rows of `COPY`.
     pub(super) length: u64,
+    /// Whether it stands under a delimiter of its own, as bodies of routines do.
+    pub(super) in_block: bool,
+    /// Whether it begins a line.
+    pub(super) at_margin: bool,
 }
 
-/// Who listens to a [`Lexer`]. Every byte comes exactly once, by [`Visitor::text`]; the other calls stand between them.
+/// Who listens to a [`Lexer`]. Every byte comes once and in order, by [`Visitor::text`]; the other calls stand between.
 pub(super) trait Visitor {
-    /// The next bytes, in order.
+    /// The next bytes.
     fn text(&mut self, bytes: &[u8]);
-    /// A statement starts with the bytes that follow.
+    /// A statement, or a line for the client, starts with the bytes that follow.
     fn begin(&mut self);
-    /// The statement that is passing is now known; some of its bytes have been told.
+    /// The statement that passes is known now. Its bytes so far were told; `head` is its beginning.
     fn known(&mut self, kind: &Kind, head: &[u8]);
     /// The statement has passed, with its delimiter.
     fn end(&mut self, statement: &Statement<'_>);
-    /// A line for the client itself has passed: `DELIMITER ;;`, `\connect db`. Told after its bytes, which began with
-    /// [`Visitor::begin_command`].
+    /// A line for the client itself has passed: `DELIMITER ;;`, `\connect db`.
     fn command(&mut self, line: &[u8]);
-    /// A line for the client starts with the bytes that follow.
-    fn begin_command(&mut self);
-    /// A comment between statements has passed: a line of it, without its end.
+    /// A line of comment between statements has passed.
     fn comment(&mut self, line: &[u8]);
 }
 
@@ -71,37 +72,37 @@ enum State {
     Between,
     /// In a statement.
     Code,
-    /// In quotes, which end with this byte.
+    /// In quotes that end with this byte.
     Quoted { quote: u8, escapes: bool },
-    /// In a dollar quote, which ends with this tag.
+    /// In a dollar quote that ends with this tag.
     Dollar(Vec<u8>),
-    /// In a comment to the end of the line.
+    /// In a comment that ends with its line.
     LineComment { inside: bool },
     /// In a comment between marks, so deep.
     BlockComment { inside: bool, depth: u32 },
-    /// In a line for the client. Within a statement, it goes on after it.
-    Command { inside: bool },
-    /// Behind `COPY … FROM stdin;`, up to the end of the line.
+    /// In a line for the client.
+    Command,
+    /// Behind `COPY … FROM stdin;`, before its rows.
     CopyLine,
-    /// At the start of a line of `COPY` data.
+    /// At the start of a row of `COPY`.
     CopyData,
-    /// Further on in such a line.
+    /// Further on in such a row.
     CopyRow,
 }
 
 /// What a look at the next bytes has brought.
 enum Step {
-    /// So many bytes belong to what there is.
+    /// So many bytes pass.
     Go(usize),
     /// A statement begins here.
     Begin,
     /// A line for the client begins here.
     BeginCommand,
-    /// So many bytes end the line for the client.
+    /// So many bytes pass, and with them that line.
     EndCommand(usize),
-    /// So many bytes end the statement.
+    /// So many bytes pass, and with them the statement.
     End(usize),
-    /// So many bytes end a comment between statements.
+    /// So many bytes pass, and with them a comment between statements.
     EndComment(usize),
     /// It cannot be told without more.
     More,
@@ -112,18 +113,19 @@ pub(super) struct Lexer {
     dialect: Dialect,
     state: State,
     quoting: Quoting,
-    /// Bytes that could not be told without more.
+    /// Bytes that cannot be told without more.
     carry: Vec<u8>,
     head: Vec<u8>,
     kind: Option<Kind>,
     line: Vec<u8>,
     /// The last two bytes that passed.
     before: [u8; 2],
+    at_margin: bool,
     depth: u64,
     groups: u64,
     rows: u64,
     length: u64,
-    /// Whether the input is over.
+    /// Whether nothing more comes.
     last: bool,
 }
 
@@ -139,6 +141,7 @@ impl Lexer {
             kind: None,
             line: Vec::new(),
             before: [b'\n'; 2],
+            at_margin: true,
             depth: 0,
             groups: 0,
             rows: 0,
@@ -149,46 +152,34 @@ impl Lexer {
 
     /// Reads on.
     pub(super) fn feed(&mut self, mut bytes: &[u8], visitor: &mut impl Visitor) {
-        if !self.carry.is_empty() {
-            // Joined with what follows, the bytes that were in doubt are certain; the rest needs no copy.
+        while !self.carry.is_empty() && !bytes.is_empty() {
+            // Joined with what follows, the bytes in doubt become certain; the rest needs no copy.
             let (doubtful, more) = (self.carry.len(), bytes.len().min(2 * LOOK));
             let mut joined = std::mem::take(&mut self.carry);
             joined.extend_from_slice(&bytes[..more]);
             let done = self.run(&joined, visitor);
             if done < doubtful {
-                joined.drain(..done);
-                self.carry = joined;
-                return self.feed_on(&bytes[more..], visitor);
+                self.carry = joined.split_off(done);
+                bytes = &bytes[more..];
+            } else {
+                bytes = &bytes[done - doubtful..];
             }
-            bytes = &bytes[done - doubtful..];
         }
         let done = self.run(bytes, visitor);
-        self.carry = bytes[done..].to_vec();
+        self.carry.extend_from_slice(&bytes[done..]);
     }
 
-    /// What is left after a piece that brought no certainty: nothing, unless the piece was longer than any token.
-    fn feed_on(&mut self, bytes: &[u8], visitor: &mut impl Visitor) {
-        if !bytes.is_empty() {
-            self.feed(bytes, visitor);
-        }
-    }
-
-    /// Reads what is still in doubt as the end. True if the stream ends between two statements.
+    /// Reads what is in doubt as the end. True if the stream ends between two statements.
     pub(super) fn finish(&mut self, visitor: &mut impl Visitor) -> bool {
         self.last = true;
         let rest = std::mem::take(&mut self.carry);
         self.run(&rest, visitor);
         match self.state {
-            State::LineComment { inside: false } => {
-                visitor.comment(&self.line);
-                true
-            }
-            State::Command { inside: false } => {
-                self.end_command(visitor);
-                true
-            }
-            _ => self.state == State::Between,
+            State::LineComment { inside: false } => self.tell(&Step::EndComment(0), visitor),
+            State::Command => self.tell(&Step::EndCommand(0), visitor),
+            _ => {}
         }
+        self.state == State::Between
     }
 
     /// Reads until no more can be told. Returns how far it came.
@@ -203,53 +194,47 @@ impl Lexer {
             };
             self.pass(&bytes[at..at + taken]);
             at += taken;
-            if self.must_tell(&step) {
+            if !matches!(step, Step::Go(_)) || self.is_newly_known() {
                 visitor.text(&bytes[told..at]);
                 told = at;
+                self.tell(&step, visitor);
             }
-            self.tell(&step, visitor);
         }
         visitor.text(&bytes[told..at]);
         at
     }
 
-    /// Whether the visitor must have had all bytes so far before it hears of what comes.
-    fn must_tell(&self, step: &Step) -> bool {
-        !matches!(step, Step::Go(_)) || self.is_newly_known()
-    }
-
-    /// Whether enough of a statement has passed to tell what it is.
+    /// Whether just enough of a statement has passed to tell what it is.
     fn is_newly_known(&self) -> bool {
         self.kind.is_none() && self.head.len() >= self.dialect.head_limit()
     }
 
-    /// Takes note of bytes that pass.
+    /// Takes note of bytes that pass. The step has set the state to that behind them.
     fn pass(&mut self, bytes: &[u8]) {
         match *bytes {
             [] => return,
             [only] => self.before = [self.before[1], only],
             [.., a, b] => self.before = [a, b],
         }
-        if self.is_in_statement() {
-            self.length += bytes.len() as u64;
-            let room = self.dialect.head_limit().saturating_sub(self.head.len());
-            self.head.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        } else if matches!(self.state, State::LineComment { .. } | State::Command { .. }) {
-            let room = LINE_LIMIT.saturating_sub(self.line.len());
-            self.line.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        }
-    }
-
-    /// Whether the bytes belong to a statement.
-    fn is_in_statement(&self) -> bool {
         match self.state {
-            State::Code | State::Quoted { .. } | State::Dollar(_) => true,
-            State::LineComment { inside } | State::BlockComment { inside, .. } => inside,
-            State::Between | State::Command { .. } | State::CopyLine | State::CopyData | State::CopyRow => false,
+            State::Code
+            | State::Quoted { .. }
+            | State::Dollar(_)
+            | State::LineComment { inside: true }
+            | State::BlockComment { inside: true, .. } => {
+                self.length += bytes.len() as u64;
+                add(&mut self.head, bytes, self.dialect.head_limit());
+            }
+            State::LineComment { inside: false } | State::Command => add(&mut self.line, bytes, LINE_LIMIT),
+            State::Between
+            | State::BlockComment { inside: false, .. }
+            | State::CopyLine
+            | State::CopyData
+            | State::CopyRow => {}
         }
     }
 
-    /// Tells the visitor what a step has brought, and goes to the next state.
+    /// Tells the visitor what a step has brought, and goes on to the next state.
     fn tell(&mut self, step: &Step, visitor: &mut impl Visitor) {
         if self.is_newly_known() {
             self.know(visitor);
@@ -262,8 +247,8 @@ impl Lexer {
             }
             Step::BeginCommand => {
                 self.line.clear();
-                self.state = State::Command { inside: self.state == State::Code };
-                visitor.begin_command();
+                self.state = State::Command;
+                visitor.begin();
             }
             Step::EndCommand(_) => self.end_command(visitor),
             Step::End(_) => self.end(visitor),
@@ -276,6 +261,7 @@ impl Lexer {
 
     fn begin(&mut self) {
         self.state = State::Code;
+        self.at_margin = self.before[1] == b'\n';
         self.head.clear();
         self.kind = None;
         (self.depth, self.groups, self.rows, self.length) = (0, 0, 0, 0);
@@ -288,70 +274,66 @@ impl Lexer {
     }
 
     fn end_command(&mut self, visitor: &mut impl Visitor) {
-        let Some(word) = head::delimiter(&self.line) else {
-            self.state = if self.state == (State::Command { inside: true }) { State::Code } else { State::Between };
-            return visitor.command(self.line.trim_ascii_end());
-        };
-        self.quoting.delimit(word);
         self.state = State::Between;
+        if let Some(word) = head::delimiter(&self.line) {
+            self.quoting.delimit(word);
+        }
         visitor.command(self.line.trim_ascii_end());
     }
 
-    /// The delimiter has passed: the statement is over, unless the rows of a `COPY` follow it.
+    /// The delimiter has passed, or the end of the rows of `COPY`.
     fn end(&mut self, visitor: &mut impl Visitor) {
         if self.kind.is_none() {
             self.know(visitor);
         }
         let Some(kind) = &self.kind else { return };
-        if self.state == State::Code && kind.reads_rows(&self.head) {
+        if self.state == State::Code && kind.has_rows_behind(&self.head, self.dialect) {
             self.state = State::CopyLine;
             return;
         }
-        let copied = self.state != State::Code;
-        let rows = if copied { self.rows } else { kind.rows(self.groups) };
+        let rows = if self.state == State::CopyData { self.rows } else { kind.tuples(self.groups) };
         self.state = State::Between;
-        if kind.verb == Verb::Set {
-            self.quoting.heed(&self.head);
-        }
-        visitor.end(&Statement { kind, rows, length: self.length });
+        self.quoting.heed(kind, &self.head);
+        let in_block = self.quoting.is_in_block();
+        visitor.end(&Statement { kind, rows, length: self.length, in_block, at_margin: self.at_margin });
     }
 
     /// Looks at what comes next.
     fn step(&mut self, rest: &[u8]) -> Step {
-        match &self.state {
+        match self.state {
             State::Between => self.between(rest),
             State::Code => self.code(rest),
-            &State::Quoted { quote, escapes } => self.quoted(rest, quote, escapes),
-            State::Dollar(_) => self.dollar(rest),
-            State::LineComment { inside } => match (memchr(b'\n', rest), inside) {
-                (Some(at), true) => self.go_on(State::Code, at),
-                (Some(at), false) => Step::EndComment(at + 1),
-                (None, _) => Step::Go(rest.len()),
+            State::Quoted { quote, escapes } => self.quoted(rest, quote, escapes),
+            State::Dollar(ref tag) => match quoting::find_tag(rest, tag, self.last) {
+                Tag::Ends(taken) => self.go_on(State::Code, taken),
+                Tag::Beyond(0) => Step::More,
+                Tag::Beyond(taken) => Step::Go(taken),
             },
-            &State::BlockComment { inside, depth } => self.block_comment(rest, inside, depth),
-            State::Command { .. } => match memchr(b'\n', rest) {
-                Some(at) => Step::EndCommand(at + 1),
+            State::LineComment { inside } => match memchr(b'\n', rest) {
+                Some(at) if inside => self.go_on_code(at + 1),
+                Some(at) => Step::EndComment(at + 1),
                 None => Step::Go(rest.len()),
             },
-            State::CopyLine => match memchr(b'\n', rest) {
+            State::BlockComment { inside, depth } => self.block_comment(rest, inside, depth),
+            State::Command => memchr(b'\n', rest).map_or(Step::Go(rest.len()), |at| Step::EndCommand(at + 1)),
+            State::CopyLine | State::CopyRow => match memchr(b'\n', rest) {
                 Some(at) => self.go_on(State::CopyData, at + 1),
                 None => Step::Go(rest.len()),
             },
-            State::CopyData => self.copy_data(rest),
-            State::CopyRow => match memchr(b'\n', rest) {
-                Some(at) => self.go_on(State::CopyData, at + 1),
-                None => Step::Go(rest.len()),
-            },
+            State::CopyData => self.copy(rest),
         }
     }
 
-    /// So many bytes still belong to the old state's end or the new one's start: none of them needs another look.
     fn go_on(&mut self, state: State, taken: usize) -> Step {
         self.state = state;
         Step::Go(taken)
     }
 
-    /// Whether too few bytes are left to tell a token of that length.
+    fn go_on_code(&mut self, taken: usize) -> Step {
+        self.go_on(State::Code, taken)
+    }
+
+    /// Whether it takes more bytes to be sure.
     fn is_short(&self, rest: &[u8], needed: usize) -> bool {
         !self.last && rest.len() < needed
     }
@@ -362,133 +344,149 @@ impl Lexer {
         if blank > 0 {
             return Step::Go(blank);
         }
-        if self.is_short(rest, LOOK) && !self.is_plain_word(rest) {
+        if self.is_short(rest, LOOK) && !quoting::is_sure(rest, self.dialect) {
             return Step::More;
         }
-        if let Some(length) = quoting::line_comment(rest, self.dialect) {
+        if quoting::is_line_comment(rest, self.dialect) {
             self.line.clear();
-            self.line.extend_from_slice(&rest[..length]);
-            return self.go_on_commenting(State::LineComment { inside: false }, length);
+            return self.go_on(State::LineComment { inside: false }, 1);
         }
-        if quoting::is_client_line(rest, self.dialect) {
+        if quoting::is_for_the_client(rest, self.dialect) {
             return Step::BeginCommand;
         }
-        match quoting::opens_comment(rest, self.dialect) {
-            true => self.go_on(State::BlockComment { inside: false, depth: 1 }, 2),
-            false => Step::Begin,
+        if quoting::is_block_comment(rest, self.dialect) {
+            return self.go_on(State::BlockComment { inside: false, depth: 1 }, 2);
         }
+        Step::Begin
     }
 
-    /// The mark of a comment is in its line already: it must not be noted again as it passes.
-    fn go_on_commenting(&mut self, state: State, length: usize) -> Step {
-        self.line.clear();
-        self.go_on(state, length)
-    }
-
-    /// Whether a few bytes are enough to see that they begin a statement.
-    fn is_plain_word(&self, rest: &[u8]) -> bool {
-        rest[0].is_ascii_alphabetic() && !quoting::may_be_delimiter(rest, self.dialect) || rest[0] == b'('
-    }
-
-    /// In a statement, outside quotes and comments.
+    /// In a statement, outside quotes and comments. Most of a dump passes here: strings that end within reach are passed
+    /// over at once.
     fn code(&mut self, rest: &[u8]) -> Step {
-        let Some(at) = self.quoting.find(rest) else { return Step::Go(rest.len()) };
-        // The bytes before are plain; the special one is looked at with its neighbours next time.
-        if at > 0 {
-            self.note_before(&rest[..at]);
+        let mut at = 0;
+        while let Some(next) = self.quoting.find(&rest[at..]) {
+            at += next;
+            match rest[at] {
+                b'(' => self.open(),
+                b')' => self.depth = self.depth.saturating_sub(1),
+                quote @ (b'\'' | b'"' | b'`') => {
+                    let escapes = self.quoting.escapes(quote, self.two_before(rest, at));
+                    match quoting::string_end(&rest[at + 1..], quote, escapes) {
+                        Some(length) => at += length,
+                        None => return self.go_on(State::Quoted { quote, escapes }, at + 1),
+                    }
+                }
+                _ => match self.rare(rest, at) {
+                    Step::Go(0) => {}
+                    step => return step,
+                },
+            }
+            at += 1;
         }
-        match self.special(&rest[at..]) {
-            Step::More if at > 0 => Step::Go(at),
-            Step::More => Step::More,
-            Step::Go(taken) => Step::Go(at + taken),
-            Step::End(taken) => Step::End(at + taken),
-            Step::BeginCommand if at > 0 => Step::Go(at),
-            other => other,
-        }
+        Step::Go(rest.len())
     }
 
-    fn note_before(&mut self, plain: &[u8]) {
-        match *plain {
-            [] => {}
-            [only] => self.before = [self.before[1], only],
-            [.., a, b] => self.before = [a, b],
-        }
-    }
-
-    /// A byte that may change the state.
-    fn special(&mut self, rest: &[u8]) -> Step {
-        match rest[0] {
-            b'(' => self.open(),
-            b')' => {
-                self.depth = self.depth.saturating_sub(1);
-                Step::Go(1)
-            }
-            b'\'' => {
-                let escapes = self.quoting.escapes(self.before);
-                self.go_on(State::Quoted { quote: b'\'', escapes }, 1)
-            }
-            quote @ (b'"' | b'`') => {
-                let escapes = quote == b'"' && self.dialect == Dialect::Mysql && self.quoting.escapes(self.before);
-                self.go_on(State::Quoted { quote, escapes }, 1)
-            }
-            _ => self.rarely_special(rest),
-        }
-    }
-
-    fn open(&mut self) -> Step {
+    fn open(&mut self) {
         self.groups += u64::from(self.depth == 0);
         self.depth += 1;
-        Step::Go(1)
     }
 
-    /// Bytes that need a look at their neighbours.
-    fn rarely_special(&mut self, rest: &[u8]) -> Step {
+    /// The two bytes before a place in what comes next.
+    fn two_before(&self, rest: &[u8], at: usize) -> [u8; 2] {
+        match at {
+            0 => self.before,
+            1 => [self.before[1], rest[0]],
+            _ => [rest[at - 2], rest[at - 1]],
+        }
+    }
+
+    /// A byte that means something only together with its neighbours. `Go(0)` if it is a byte like any other.
+    fn rare(&mut self, rest: &[u8], at: usize) -> Step {
+        let here = &rest[at..];
         let delimiter = self.quoting.delimiter();
-        if rest.starts_with(delimiter) {
-            return Step::End(delimiter.len());
+        if here.starts_with(delimiter) {
+            return Step::End(at + delimiter.len());
         }
-        let needed = if rest[0] == b'$' || rest[0] == b'\n' { LOOK } else { delimiter.len().max(4) };
-        if self.is_short(rest, needed) {
-            return Step::More;
+        let needed = if here[0] == b'$' { LOOK } else { delimiter.len().max(4) };
+        if self.is_short(here, needed) {
+            return if at == 0 { Step::More } else { Step::Go(at) };
         }
-        if let Some(length) = quoting::line_comment(rest, self.dialect) {
-            return self.go_on(State::LineComment { inside: true }, length);
+        if quoting::is_line_comment(here, self.dialect) {
+            return self.go_on(State::LineComment { inside: true }, at + 1);
         }
-        if quoting::opens_comment(rest, self.dialect) {
-            return self.go_on(State::BlockComment { inside: true, depth: 1 }, 2);
+        if quoting::is_block_comment(here, self.dialect) {
+            return self.go_on(State::BlockComment { inside: true, depth: 1 }, at + 2);
         }
-        self.rarest(rest)
+        match here[0] {
+            b'\\' if at == 0 => Step::BeginCommand,
+            b'\\' => Step::Go(at),
+            b'$' => self.dollar(here, at, self.two_before(rest, at)[1]),
+            _ => Step::Go(0),
+        }
     }
 
-    fn rarest(&mut self, rest: &[u8]) -> Step {
-        match rest[0] {
-            b'$' if self.dialect == Dialect::Postgres && !quoting::is_name(self.before[1]) => {
-                match quoting::dollar_tag(rest) {
-                    Some(tag) => self.go_on(State::Dollar(tag.to_vec()), tag.len()),
-                    None => Step::Go(1),
-                }
-            }
-            b'\\' => Step::BeginCommand,
-            b'\n' if quoting::is_client_line(&rest[1..], self.dialect) => Step::Go(1),
-            _ => Step::Go(1),
+    /// A dollar begins a quote if a tag follows and it does not go on a name.
+    fn dollar(&mut self, here: &[u8], at: usize, before: u8) -> Step {
+        match quoting::dollar_tag(here, self.dialect) {
+            Some(tag) if !quoting::is_name(before) => self.go_on(State::Dollar(tag.to_vec()), at + tag.len()),
+            _ => Step::Go(0),
         }
     }
 
     /// In quotes. A doubled quote ends them and begins them again, which comes to the same.
     fn quoted(&mut self, rest: &[u8], quote: u8, escapes: bool) -> Step {
-        let found = if escapes { memchr2(quote, b'\\', rest) } else { memchr(quote, rest) };
-        match found {
+        match quoting::string_end(rest, quote, escapes) {
+            Some(length) => self.go_on_code(length),
+            // A backslash at the end waits for what it escapes.
+            None if escapes && !self.last && quoting::ends_in_escape(rest) => match rest.len() {
+                1 => Step::More,
+                length => Step::Go(length - 1),
+            },
             None => Step::Go(rest.len()),
-            Some(at) if rest[at] == quote => self.go_on_behind(at + 1),
-            Some(at) if at + 1 < rest.len() => Step::Go(at + 2),
-            Some(0) if self.last => Step::Go(1),
-            Some(0) => Step::More,
-            Some(at) => Step::Go(at),
         }
     }
 
-    fn go_on_behind(&mut self, taken: usize) -> Step {
-        self.state = State::Code;
-        Step::Go(taken)
+    /// In a comment between marks; only PostgreSQL's are nested.
+    fn block_comment(&mut self, rest: &[u8], inside: bool, depth: u32) -> Step {
+        let Some(at) = memchr2(b'*', b'/', rest) else { return Step::Go(rest.len()) };
+        let Some(pair) = rest.get(at..at + 2) else {
+            return if at > 0 || self.last { Step::Go(at.max(1)) } else { Step::More };
+        };
+        let depth = match pair {
+            b"*/" => depth - 1,
+            b"/*" if self.dialect == Dialect::Postgres => depth.saturating_add(1),
+            _ => return Step::Go(at + 1),
+        };
+        let state = match depth {
+            0 if inside => State::Code,
+            0 => State::Between,
+            _ => State::BlockComment { inside, depth },
+        };
+        self.go_on(state, at + 2)
     }
+
+    /// The rows of `COPY`, a line each, up to `\.`
+    fn copy(&mut self, rest: &[u8]) -> Step {
+        let mut at = 0;
+        while at < rest.len() {
+            let line = &rest[at..];
+            match quoting::copy_end(line, self.last) {
+                Some(0) if at == 0 => return Step::More,
+                Some(0) => return Step::Go(at),
+                Some(length) => return Step::End(at + length),
+                None => self.rows += 1,
+            }
+            match memchr(b'\n', line) {
+                Some(end) => at += end + 1,
+                None => return self.go_on(State::CopyRow, rest.len()),
+            }
+        }
+        Step::Go(at)
+    }
+}
+
+/// Adds what there is room for.
+fn add(to: &mut Vec<u8>, bytes: &[u8], limit: usize) {
+    let room = limit.saturating_sub(to.len());
+    to.extend_from_slice(&bytes[..bytes.len().min(room)]);
 }
