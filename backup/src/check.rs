@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
+use shipshape_core::alert::Job;
 use shipshape_core::archive::catalog::{self, Wanted};
 use shipshape_core::archive::manifest::Manifest;
 use shipshape_core::archive::names::{self, Place, SnapshotId};
@@ -67,9 +68,13 @@ struct Expected {
     snapshots: Vec<SnapshotId>,
 }
 
+/// The job as alerts know it: what a nightly check finds must reach somebody.
+const JOB: Job = Job { name: "backup.check", fleeting: &[] };
+
 /// The command.
 pub(crate) fn run(args: &CheckArgs, run: &Run) -> Result<Outcome, Failure> {
-    run.only_looks();
+    run.keeps_report_as("backup-check");
+    run.job(JOB);
     let target = Target::open(&args.target, run)?;
     let Chosen { place, manifests, broken } = chosen(&target, args)?;
     let mut checked = Checked { snapshots: manifests.iter().map(|m| m.id.clone()).collect(), ..Checked::default() };

@@ -49,6 +49,14 @@ pub struct StoreArgs {
     pub host: Option<String>,
 }
 
+/// The flag of the tools that tell somebody when something is wrong.
+#[derive(Args, Clone, Debug, Default)]
+pub struct AlertArgs {
+    /// Send a marked test to everybody whom `[alert]` names, say what became of it, and do nothing else
+    #[arg(long, help_heading = COMMON)]
+    pub test_alert: bool,
+}
+
 /// The form of the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {

@@ -1,10 +1,13 @@
 //! The life of a run: its start, its warnings, its one report, its exit code.
 //!
 //! ```text
-//! start -> (app, warn …) -> finish: redact -> reports/TOOL-APP.json -> standard output -> exit code
+//! start -> (job, config, app, warn …) -> finish: redact -> reports/TOOL-APP.json -> standard output -> alerts -> exit code
 //! ```
 //!
 //! The state folder comes first: a reader of standard output that stalls must not keep others from seeing how it went.
+//! Alerts come last: a server that hangs must not keep the report back.
+
+mod trial;
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,8 +16,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, SubsecRound, Utc};
 use serde_json::Value;
 
+use crate::alert::round::Round;
+use crate::alert::{Job, Problem};
 use crate::cli::{CommonArgs, Format};
 use crate::clock::{self, Stopwatch};
+use crate::config::{Config, ConfigError};
 use crate::error::{Explain, Failure, chain};
 use crate::exit::Exit;
 use crate::redact::{redact, redact_json};
@@ -22,6 +28,9 @@ use crate::report::{Notice, Report, SCHEMA};
 use crate::signal::Interrupted;
 use crate::state::{StateDir, StateError};
 use crate::{machine, name, output, signal, units};
+
+/// The signal of Ctrl-C.
+const SIGINT: u8 = 2;
 
 /// How many warnings a report carries. A million vanished files are one piece of news, not a million.
 const MOST_WARNINGS: usize = 100;
@@ -67,6 +76,10 @@ pub struct Run {
     app: Mutex<Option<String>>,
     warnings: Mutex<Warnings>,
     only_looks: AtomicBool,
+    kept_as: Mutex<Option<&'static str>>,
+    job: Mutex<Option<Job>>,
+    problems: Mutex<Vec<Problem>>,
+    round: Mutex<Option<Round>>,
 }
 
 #[derive(Default)]
@@ -88,6 +101,10 @@ impl Run {
             app: Mutex::default(),
             warnings: Mutex::default(),
             only_looks: AtomicBool::new(false),
+            kept_as: Mutex::default(),
+            job: Mutex::default(),
+            problems: Mutex::default(),
+            round: Mutex::default(),
         }
     }
 
@@ -100,6 +117,38 @@ impl Run {
     /// real run is looked for.
     pub fn only_looks(&self) {
         self.only_looks.store(true, Ordering::Relaxed);
+    }
+
+    /// The name under which the state folder keeps this run's report, where it is not the tool's: a rehearsal must not stand
+    /// where the last real run is looked for.
+    pub fn keeps_report_as(&self, name: &'static str) {
+        *lock(&self.kept_as) = Some(name);
+    }
+
+    /// This run is one of a job of which somebody is to be told when it goes wrong. To be said before [`Run::config`], and
+    /// not by a preview.
+    pub fn job(&self, job: Job) {
+        *lock(&self.job) = Some(job);
+    }
+
+    /// Reads the configuration. A run of a job tells those who wait for word of it that it has started.
+    ///
+    /// A file that is refused fails the run, and who is to be told of that is read from what of the file makes sense.
+    pub fn config(&self, app: Option<&str>) -> Result<Config, ConfigError> {
+        let loaded = Config::load(&self.common, app);
+        if let Some(job) = *lock(&self.job) {
+            let config = loaded.as_ref().ok().cloned().unwrap_or_else(|| Config::salvage(&self.common, app));
+            if let (Err(_), Ok(app)) = (&loaded, config.app(app)) {
+                self.app(&app.name);
+            }
+            *lock(&self.round) = Some(Round::begin(job, &config));
+        }
+        loaded
+    }
+
+    /// Tells of something that is wrong and worth an alert of its own, beside the run's failure and its warnings.
+    pub fn problem(&self, problem: Problem) {
+        lock(&self.problems).push(problem);
     }
 
     /// When it started, in UTC.
@@ -117,9 +166,14 @@ impl Run {
         lock(&self.warnings).add(notice);
     }
 
-    /// Ends the run: the report on standard output and in the state folder, the exit code for the caller.
+    /// Ends the run: the report on standard output and in the state folder, alerts, the exit code for the caller.
     pub fn finish(self, result: Result<Outcome, Failure>) -> ExitCode {
-        let (report, text) = self.conclude(result);
+        let (mut report, text) = self.conclude(result);
+        let round = self.round_for(&report);
+        if let Some(round) = &round {
+            // They say nothing of this run, and leave its verdict alone.
+            report.warnings.extend(round.left_over(&self.common, self.tool, report.app.as_deref()));
+        }
         if !self.only_looks.load(Ordering::Relaxed)
             && let Err(error) = self.leave(&report)
         {
@@ -127,8 +181,18 @@ impl Run {
             output::tell(&redact(&format!("{}: the report is not kept: {failure}", self.tool)));
         }
         let is_told = self.print(&report, &text);
+        if let Some(round) = round {
+            let problems = std::mem::take(&mut *lock(&self.problems));
+            round.end(&self.common, &report, problems, clock::now());
+        }
         // A report that nobody gets is worth a look, even where the job was done.
         ExitCode::from(if is_told { report.exit_code } else { report.exit_code.max(Exit::Warning.number()) })
+    }
+
+    /// The alerts of this run. One that only looks has none, and one that a person at a terminal has stopped: they know.
+    fn round_for(&self, report: &Report) -> Option<Round> {
+        let by_hand = report.exit_code == Exit::Signal(SIGINT).number() && output::stderr_is_terminal();
+        lock(&self.round).take().filter(|_| !by_hand && !self.only_looks.load(Ordering::Relaxed))
     }
 
     /// The report, redacted, and the text for people.
@@ -143,7 +207,13 @@ impl Run {
                 (Outcome::ok(notice.message.clone()), Some(notice), exit)
             }
         };
-        let Outcome { app, summary, mut data, text, warnings, .. } = outcome;
+        let outcome = Outcome { exit, ..outcome };
+        let text = redact(&outcome.text).into_owned();
+        (self.report_of(outcome, error), text)
+    }
+
+    fn report_of(&self, outcome: Outcome, error: Option<Notice>) -> Report {
+        let Outcome { app, exit, summary, mut data, warnings, .. } = outcome;
         let mut collected = std::mem::take(&mut *lock(&self.warnings));
         for notice in warnings {
             collected.add(notice);
@@ -151,12 +221,12 @@ impl Run {
         let warnings = collected.into_notices();
         let exit = if exit == Exit::Ok && !warnings.is_empty() { Exit::Warning } else { exit };
         redact_json(&mut data);
-        let report = Report {
+        Report {
             schema: SCHEMA,
             tool: self.tool.to_owned(),
             version: self.version.to_owned(),
             host: machine::host_name(),
-            app: app.or_else(|| lock(&self.app).take()),
+            app: app.or_else(|| lock(&self.app).clone()),
             started: self.started.trunc_subsecs(0),
             duration_s: (self.watch.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
             status: exit.status(),
@@ -165,8 +235,7 @@ impl Run {
             data,
             warnings: warnings.into_iter().map(without_secrets).collect(),
             error: error.map(without_secrets),
-        };
-        (report, redact(&text).into_owned())
+        }
     }
 
     /// `reports/TOOL[-APP].json`, so that others can tell a failed run from a missing one.
@@ -174,7 +243,8 @@ impl Run {
         let state = StateDir::open(&self.common)?;
         state.folder("reports")?;
         let app = report.app.as_ref().map(|app| format!("-{}", name::mend(app, "app"))).unwrap_or_default();
-        state.write_json(&format!("reports/{}{app}.json", self.tool), report)
+        let name = lock(&self.kept_as).unwrap_or(self.tool);
+        state.write_json(&format!("reports/{name}{app}.json"), report)
     }
 
     /// Whether the report could be written.
@@ -370,6 +440,16 @@ mod tests {
         run.app("demo");
         let _ = run.finish(Ok(Outcome::ok("done")));
         assert_eq!(left(&folder, "backup-demo.json")["summary"], "done");
+    }
+
+    #[test]
+    fn a_rehearsal_does_not_stand_where_the_last_real_run_is_looked_for() {
+        let (folder, run) = run();
+        run.app("demo");
+        run.keeps_report_as("backup-drill");
+        let _ = run.finish(Ok(Outcome::ok("done")));
+        assert_eq!(left(&folder, "backup-drill-demo.json")["tool"], "backup");
+        assert!(!folder.path().join("state/reports/backup-demo.json").exists());
     }
 
     #[test]

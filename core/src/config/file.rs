@@ -251,11 +251,11 @@ identity_file = "identity.txt"
             ("[bakup]\n", "bakup", "did you mean `backup`?"),
             ("[backup.keep]\nkeep_daily = 1", "keep_daily", "did you mean `daily`?"),
             ("[backup]\none-file-system = true", "one-file-system", "did you mean `one_file_system`?"),
-            ("[restore]\nqqq = 1", "qqq", "here may stand: identity_file"),
+            ("[restore]\nqqq = 1", "qqq", "here may stand: identity_file, drill"),
             ("app.dri = 'x'", "dri", "did you mean `dir`?"),
             ("[zzz]\nx = 'x'", "zzz", "here may stand: app, store, backup, restore, database, alert"),
             ("[alert]\nremnd = []", "remnd", "did you mean `remind`?"),
-            ("[alert.mail]\npassword = 'x'", "password", "did you mean `password_file`?"),
+            ("[alert.mail]\npassword = 'x'", "password", "did you mean `password_env`?"),
             ("[[alert.webhook]]\nkind = 'slack'\nurl-file = 'x'", "url-file", "did you mean `url_file`?"),
             ("[[alert.ping]]\nurls = 'x'", "urls", "did you mean `url`?"),
         ] {
