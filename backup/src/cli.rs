@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use shipshape_core::cli::{CommonArgs, StoreArgs};
+use shipshape_core::cli::{AlertArgs, CommonArgs, StoreArgs};
 use shipshape_core::config::Compression;
 
 /// Shown below the flags.
@@ -11,9 +11,11 @@ const EXAMPLES: &str = "\
 Configuration (shipshape.toml in the application's folder, or /etc/shipshape.toml; all of it optional):
   [app]          name, dir
   [store]        url, host, recipients, recipients_file, encryption = \"age\"|\"none\", compression = \"zstd\"|\"gzip\"|\"none\"
-  [backup]       files, exclude, config, sqlite, one_file_system
+  [backup]       files, exclude, config, sqlite, one_file_system, services, exclude_volumes, stop
+  [[backup.pre]], [[backup.post]]  service, command, timeout_s
   [backup.keep]  last (never fewer; 3), hourly, daily (30), weekly, monthly, yearly, tags
   [restore]      identity_file
+  [alert]        after, clear_after, remind; [alert.mail], [[alert.webhook]], [[alert.ping]]: see the manual
 
 Examples:
   backup init --app /srv/fleet --store /var/backups/shipshape
@@ -21,6 +23,7 @@ Examples:
   backup --dry-run                         what would be taken
   backup | restore verify -                and read all of it back with the identity
   backup list | jq -r '.data.snapshots[0].id'
+  backup --test-alert                      would anybody be told?
   0 2 * * * root backup --config /etc/shipshape.toml >> /var/log/backup.log";
 
 /// Copies databases, uploads and configuration into an encrypted store, and proves that the copy is whole.
@@ -33,6 +36,9 @@ pub(crate) struct Args {
     /// For `run`.
     #[command(flatten)]
     pub(crate) run: RunArgs,
+    /// Whether it is only to be seen that alerts arrive.
+    #[command(flatten)]
+    pub(crate) alert: AlertArgs,
     /// For every tool.
     #[command(flatten)]
     pub(crate) common: CommonArgs,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use chrono::{DateTime, Local, Utc};
 use serde_json::{Value, json};
 use shipshape_core::archive::catalog::{self, CatalogError};
-use shipshape_core::archive::manifest::Manifest;
+use shipshape_core::archive::manifest::{Manifest, Payload};
 use shipshape_core::archive::names::Place;
 use shipshape_core::error::Failure;
 use shipshape_core::exit::Exit;
@@ -81,8 +81,19 @@ fn snapshot(manifest: &Manifest, before: Option<&Manifest>) -> Value {
         "partial": manifest.partial,
         "encryption": manifest.encryption,
         "recipients": manifest.recipients,
-        "payloads": manifest.payloads,
+        "payloads": manifest.payloads.iter().map(payload).collect::<Vec<_>>(),
     })
+}
+
+/// One payload for programs; of its tables only how many there are, for they may be thousands.
+fn payload(payload: &Payload) -> Value {
+    let mut data = json!(payload);
+    if let (Some(facts), Some(database)) = (&payload.database, data.get_mut("database").and_then(Value::as_object_mut))
+    {
+        database.insert("tables".to_owned(), json!(facts.tables.len()));
+        database.insert("rows".to_owned(), json!(facts.tables.values().sum::<u64>()));
+    }
+    data
 }
 
 /// How much larger a snapshot is than the one before it, in plain bytes.
@@ -140,13 +151,27 @@ fn remarks(manifest: &Manifest) -> String {
     if remarks.is_empty() { String::new() } else { format!("  {}", remarks.join("  ")) }
 }
 
+/// How much is in a payload, in the words of what it is.
+fn content(payload: &Payload) -> String {
+    match &payload.database {
+        None => counted(payload.entries, "entry", "entries"),
+        Some(facts) if facts.globals => format!("roles and settings of {} {}", facts.engine, facts.server_version),
+        Some(facts) if !facts.engine.is_sql() => format!("{} {}", facts.engine, facts.server_version),
+        Some(facts) => {
+            let rows = facts.tables.values().sum();
+            let tables = counted(facts.tables.len() as u64, "table", "tables");
+            format!("{} {}, {tables}, {}", facts.engine, facts.server_version, counted(rows, "row", "rows"))
+        }
+    }
+}
+
 /// With `--long`: what it consists of, and where that lies.
 fn parts(text: &mut String, manifest: &Manifest) {
     for payload in &manifest.payloads {
-        let entries = counted(payload.entries, "entry", "entries");
+        let content = content(payload);
         let _ = writeln!(
             text,
-            "      {:<24} {:>10} stored, {entries}, {}",
+            "      {:<24} {:>10} stored, {content}, {}",
             payload.name,
             ByteSize(payload.bytes_stored),
             payload.object

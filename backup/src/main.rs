@@ -13,10 +13,12 @@ mod packer;
 mod plan;
 mod preview;
 mod prune;
+mod quiesce;
 mod retention;
 mod retire;
 mod snapshot;
 mod sources;
+mod stack;
 mod target;
 mod walk;
 
@@ -40,6 +42,9 @@ fn main() -> ExitCode {
 
 /// The command that was asked for.
 fn backup(args: Args, run: &Run) -> Result<Outcome, Failure> {
+    if args.alert.test_alert {
+        return run.test_alert(args.run.target.app.as_deref());
+    }
     match args.command.unwrap_or(Command::Run(args.run)) {
         Command::Run(args) => snapshot::run(&args, run),
         Command::Init(args) => init::run(&args, run),

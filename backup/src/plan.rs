@@ -1,20 +1,26 @@
 //! The plan of a snapshot: what is taken, decided before anything is read or written.
 
+mod roots;
+
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use shipshape_core::archive::entry::{Bytes, path_order};
+use shipshape_core::archive::entry::Bytes;
 use shipshape_core::archive::index::Root;
-use shipshape_core::archive::patterns::Patterns;
+use shipshape_core::archive::patterns::{Is, Patterns};
 use shipshape_core::error::{Explain, Failure};
 use shipshape_core::exit::Exit;
 
 use crate::cache::{Database, Previous};
 use crate::cli::RunArgs;
-use crate::sources::discovery::Known;
-use crate::target::{Meant, TargetError};
+use crate::sources::data_folders::DataFolders;
+use crate::sources::discovery::{CONFIG_LIMIT, Known, is_database};
+use crate::sources::volumes::{Kept, Omitted};
+use crate::stack::Surroundings;
+use crate::target::Meant;
 use crate::walk::{Rules, Walk};
+use roots::prefix_of;
 
 /// How the folder begins that a restore makes inside its target, and removes at its end.
 const UNFINISHED: &[u8] = b".shipshape-restore-";
@@ -82,6 +88,8 @@ pub(crate) struct Plan {
     pub(crate) known: Known,
     /// Databases that the owner has named: these must be there.
     stated: BTreeMap<Bytes, PathBuf>,
+    /// What services keep and is not copied as files, and why.
+    pub(crate) omitted: Vec<Omitted>,
     /// The parts that were asked for; empty for all.
     pub(crate) only: Vec<String>,
 }
@@ -93,23 +101,74 @@ impl Plan {
         own: Vec<PathBuf>,
         args: &RunArgs,
         previous: Option<&Previous>,
+        surroundings: &Surroundings,
     ) -> Result<Self, Failure> {
-        let no_folder = || TargetError::NoFolder { app: meant.app.name.clone() };
-        let app_dir = meant.app.dir.clone().ok_or_else(no_folder)?;
+        let app_dir = meant.folder()?.to_owned();
         let section = &meant.config.backup;
         let files = if args.files.is_empty() { &section.files } else { &args.files };
         let exclude: Vec<String> = section.exclude.iter().chain(&args.exclude).cloned().collect();
+        let mut kept = if args.only == ["config"] {
+            Kept::default()
+        } else {
+            Kept::look(surroundings, &app_dir, &section.exclude_volumes)?
+        };
+        let named = files.iter().filter_map(|path| app_dir.join(path).canonicalize().ok()).collect();
         let rules = Rules {
             exclude: Patterns::new(&exclude)?,
             own,
+            data: DataFolders::new(&kept, named),
             one_file_system: args.one_file_system || section.one_file_system,
         };
         let config = if section.config.is_empty() { vec![DEFAULT_CONFIG.to_owned()] } else { section.config.clone() };
         let known = Known { config: Patterns::new(&config)?, ..Known::default() };
-        let roots = roots(&app_dir, files)?;
-        let mut plan = Self { app_dir, roots, rules, known, stated: BTreeMap::new(), only: args.only.clone() };
+        let mut roots = roots::stated(&app_dir, files)?;
+        roots.retain(|root| root.prefix.0 == b"." || !rules.data.is_mounted(&root.source()));
+        let (omitted, only) = (std::mem::take(&mut kept.omitted), args.only.clone());
+        let mut plan = Self { app_dir, roots, rules, known, stated: BTreeMap::new(), omitted, only };
+        plan.keep(kept)?;
+        plan.know_stack_files(surroundings)?;
         plan.know_databases(&section.sqlite, previous);
         Ok(plan)
+    }
+
+    /// Adds what services keep outside the application's folder, and says what of it is left out.
+    fn keep(&mut self, kept: Kept) -> Result<(), Failure> {
+        if let Some(refused) = kept.unreachable.filter(|_| self.wants("files")) {
+            return Err(refused.into());
+        }
+        let is_left_out = |root: &Root| {
+            self.rules.exclude.covers(&root.prefix.0, Is::Folder) || self.rules.own.contains(&root.source())
+        };
+        let (excluded, roots): (Vec<Root>, Vec<Root>) = kept.roots.into_iter().partition(is_left_out);
+        let what = |root: Root| root.volume.clone().unwrap_or_else(|| root.path.shown());
+        let why = "[backup] exclude has it, or it is the store";
+        self.omitted.extend(excluded.into_iter().map(|root| Omitted { what: what(root), why: why.to_owned() }));
+        self.roots = roots::with_kept(std::mem::take(&mut self.roots), roots);
+        // What the owner has narrowed stays narrow; that a service keeps something beside it is worth knowing.
+        let why = "[backup] files does not have it";
+        let narrowed = kept.inside.iter().filter(|folder| !self.holds(folder));
+        let narrowed = narrowed.map(|folder| Omitted { what: folder.display().to_string(), why: why.to_owned() });
+        let narrowed: Vec<Omitted> = narrowed.collect();
+        self.omitted.extend(narrowed);
+        Ok(())
+    }
+
+    /// The files without which the stack cannot start are configuration, wherever `files` looks.
+    fn know_stack_files(&mut self, surroundings: &Surroundings) -> Result<(), Failure> {
+        let Some(stack) = surroundings.stack() else { return Ok(()) };
+        let mut files = stack.files()?;
+        // Whatever word of a Compose file is a file there counts as one that it needs; data may be among them.
+        let is_small = |path: &Path| path.metadata().is_ok_and(|facts| facts.len() <= CONFIG_LIMIT);
+        files.retain(|path| is_small(path) && !is_database(path));
+        self.known.files = files.iter().map(|path| prefix_of(&self.app_dir, path)).collect();
+        let roots = std::mem::take(&mut self.roots);
+        self.roots = roots::with_files(roots, &self.app_dir, &files);
+        Ok(())
+    }
+
+    /// Whether a path lies in a source.
+    fn holds(&self, path: &Path) -> bool {
+        self.roots.iter().any(|root| path.starts_with(root.source()))
     }
 
     /// Databases that were found before keep their names; those that the owner names come first.
@@ -142,11 +201,28 @@ impl Plan {
         self.stated.contains_key(path)
     }
 
+    /// What is left out, as patterns: a restore in place leaves that alone.
+    pub(crate) fn left_out(&self) -> Vec<String> {
+        let data = self.rules.data.patterns(&self.roots);
+        self.rules.exclude.texts().iter().cloned().chain(data).collect()
+    }
+
+    /// What is not copied as files: of what services keep, and of what was recognised on the walk.
+    pub(crate) fn all_omitted(&self) -> Vec<Omitted> {
+        self.omitted.iter().cloned().chain(self.rules.data.recognised()).collect()
+    }
+
     /// The sources as a restore has to know them: the trees, and databases that lie outside the application's folder.
     pub(crate) fn sources(&self) -> Vec<Root> {
+        let is_in_volume =
+            |source: &Path| self.roots.iter().any(|root| root.volume.is_some() && source.starts_with(root.source()));
         let outside = self.stated.iter().filter(|(_, source)| !source.starts_with(&self.app_dir));
-        let outside =
-            outside.map(|(path, source)| Root { prefix: path.clone(), path: source.as_os_str().as_bytes().into(), volume: None });
+        let outside = outside.filter(|(_, source)| !is_in_volume(source));
+        let outside = outside.map(|(path, source)| Root {
+            prefix: path.clone(),
+            path: source.as_os_str().as_bytes().into(),
+            volume: None,
+        });
         self.roots.iter().cloned().chain(outside).collect()
     }
 
@@ -163,119 +239,30 @@ impl Plan {
         if let Some(source) = self.stated.get(path) {
             return source.clone();
         }
-        let relative = Path::new(std::ffi::OsStr::from_bytes(&path.0));
-        let outside = self
-            .roots
-            .iter()
-            .find(|root| !root.source().starts_with(&self.app_dir) && path.0.starts_with(&root.prefix.0));
-        match outside {
-            Some(_) => Path::new("/").join(relative),
-            None => self.app_dir.join(relative),
+        let shown = |bytes: &[u8]| PathBuf::from(std::ffi::OsStr::from_bytes(bytes));
+        let below = |root: &Root| path.0.strip_prefix(root.prefix.0.as_slice())?.strip_prefix(b"/").map(shown);
+        match self.roots.iter().find_map(|root| Some(root.source().join(below(root)?))) {
+            Some(source) => source,
+            None => self.app_dir.join(shown(&path.0)),
         }
+    }
+
+    /// Whether databases of servers may be among what is asked for, and which names other payloads have.
+    pub(crate) fn servers_wanted(&self) -> bool {
+        let is_other = |name: &String| {
+            matches!(name.as_str(), "files" | "config") || self.known.databases.values().any(|other| other == name)
+        };
+        self.only.is_empty() || !self.only.iter().all(is_other)
     }
 
     /// Fails when a part was asked for that is none.
     pub(crate) fn check_parts(&self) -> Result<(), PlanError> {
         let fixed = ["files", "config"].map(str::to_owned);
-        let known: Vec<String> = fixed.into_iter().chain(self.known.databases.values().cloned()).collect();
+        let databases = self.known.databases.values().chain(&self.known.reserved).cloned();
+        let known: Vec<String> = fixed.into_iter().chain(databases).collect();
         match self.only.iter().find(|name| !known.contains(name)) {
             Some(name) => Err(PlanError::UnknownPart { name: name.clone(), known }),
             None => Ok(()),
         }
-    }
-}
-
-/// The roots in the order of the index. One inside another is part of it already.
-fn roots(app_dir: &Path, files: &[PathBuf]) -> Result<Vec<Root>, PlanError> {
-    let everything = [PathBuf::from(".")];
-    let files = if files.is_empty() { &everything } else { files };
-    let mut roots: Vec<Root> = Vec::new();
-    for path in files {
-        roots.push(root(app_dir, &app_dir.join(path))?);
-    }
-    roots.sort_by(|a, b| path_order(&a.prefix.0, &b.prefix.0));
-    let all = roots.clone();
-    let inside = |root: &Root| all.iter().any(|other| other != root && is_part_of(root, other));
-    roots.retain(|root| !inside(root));
-    roots.dedup();
-    Ok(roots)
-}
-
-/// Whether a root is met anyway by walking over another.
-fn is_part_of(root: &Root, other: &Root) -> bool {
-    let (prefix, above) = (root.prefix.0.as_slice(), other.prefix.0.as_slice());
-    let below = above == b"." || prefix.strip_prefix(above).is_some_and(|rest| rest.starts_with(b"/"));
-    below && root.source().starts_with(other.source())
-}
-
-/// A root that is itself a link stands for what it links to: whoever names `uploads` means the uploads.
-fn root(app_dir: &Path, path: &Path) -> Result<Root, PlanError> {
-    let missing = |cause| PlanError::MissingSource { path: path.to_owned(), cause };
-    let source = path.canonicalize().map_err(missing)?;
-    Ok(Root { prefix: prefix_of(app_dir, &clean(path)), path: source.as_os_str().as_bytes().into(), volume: None })
-}
-
-/// The path without `.` and `..` parts, as it was meant, links left alone.
-fn clean(path: &Path) -> PathBuf {
-    use std::path::Component;
-    let mut cleaned = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => drop(cleaned.pop()),
-            other => cleaned.push(other),
-        }
-    }
-    cleaned
-}
-
-/// A path as the index names it: relative to the application's folder, or absolute without its leading slash.
-fn prefix_of(app_dir: &Path, path: &Path) -> Bytes {
-    let path = clean(path);
-    let relative = path.strip_prefix(app_dir).unwrap_or_else(|_| path.strip_prefix("/").unwrap_or(&path));
-    match relative.as_os_str().as_bytes() {
-        b"" => b".".as_slice().into(),
-        other => other.into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn prefixes(app_dir: &Path, files: &[&str]) -> Vec<String> {
-        let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
-        roots(app_dir, &files).unwrap().iter().map(|root| root.prefix.shown()).collect()
-    }
-
-    #[test]
-    fn a_root_inside_another_is_taken_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let app = folder.path().canonicalize().unwrap();
-        std::fs::create_dir_all(app.join("a/b")).unwrap();
-        std::fs::create_dir_all(app.join("a-c")).unwrap();
-        assert_eq!(prefixes(&app, &["a/b", "a", "a-c"]), ["a", "a-c"]);
-        assert_eq!(prefixes(&app, &["a", "."]), ["."]);
-        assert_eq!(prefixes(&app, &[]), ["."]);
-        assert_eq!(prefixes(&app, &["./a/../a-c/"]), ["a-c"]);
-    }
-
-    #[test]
-    fn a_root_that_is_missing_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let refused = roots(folder.path(), &[PathBuf::from("uploads")]).unwrap_err();
-        assert_eq!(refused.code(), "source.missing");
-    }
-
-    #[test]
-    fn a_root_that_is_a_link_stands_for_its_target() {
-        let folder = tempfile::tempdir().unwrap();
-        let app = folder.path().canonicalize().unwrap().join("app");
-        std::fs::create_dir_all(&app).unwrap();
-        std::fs::create_dir_all(folder.path().join("shared")).unwrap();
-        std::os::unix::fs::symlink(folder.path().join("shared"), app.join("uploads")).unwrap();
-        let found = roots(&app, &[PathBuf::from("uploads")]).unwrap();
-        assert_eq!(found[0].prefix.shown(), "uploads");
-        assert!(found[0].source().ends_with("shared"));
     }
 }

@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use shipshape_core::archive::entry::Kind;
 use shipshape_core::archive::index::IndexReader;
+use shipshape_core::archive::manifest::Payload;
 use shipshape_core::archive::store;
+use shipshape_core::database::Engine;
 use shipshape_core::error::Failure;
 use shipshape_core::run::{Outcome, Run};
 use shipshape_core::state::StateDir;
@@ -15,9 +17,12 @@ use crate::cache::Previous;
 use crate::cli::RunArgs;
 use crate::facts::looks_unchanged;
 use crate::plan::Plan;
-use crate::snapshot::remembered;
+use crate::prune;
+use crate::snapshot::{databases_before, remembered};
+use crate::sources::databases::{self, Answers};
 use crate::sources::discovery::{Role, is_database, may_be_database};
-use crate::sources::services;
+use crate::sources::volumes::Omitted;
+use crate::stack::Surroundings;
 use crate::target::{Keys, Meant, Target};
 use crate::walk::Met;
 
@@ -30,29 +35,67 @@ struct Preview {
     bytes_changed: u64,
     config: Vec<String>,
     databases: Vec<(String, String, u64)>,
+    servers: Vec<ServerPart>,
+    left_out: Vec<(String, String)>,
     skipped: u64,
 }
 
+/// A payload that a server would give.
+#[derive(Debug)]
+struct ServerPart {
+    name: String,
+    service: String,
+    engine: Engine,
+    version: String,
+    /// None for what belongs to the whole server.
+    database: Option<String>,
+    bytes: u64,
+}
+
 /// The command. The store is looked at, not touched; that it is not there yet is no error here.
-pub(crate) fn run(args: &RunArgs, meant: &Meant, keys: &Keys, run: &Run) -> Result<Outcome, Failure> {
+pub(crate) fn run(
+    args: &RunArgs,
+    meant: &Meant,
+    keys: &Keys,
+    surroundings: &Surroundings,
+    run: &Run,
+) -> Result<Outcome, Failure> {
     run.only_looks();
     let state = StateDir::open(run.common())?;
-    let previous = previous(args, keys, run);
-    let mut plan = Plan::new(meant, meant.own_folders(&state), args, previous.as_ref())?;
-    let preview = look(&mut plan, previous.as_ref());
+    let (previous, before) = previous(args, keys, run).unwrap_or_default();
+    let mut plan = Plan::new(meant, meant.own_folders(&state), args, previous.as_ref(), surroundings)?;
+    let mut preview = look(&mut plan, previous.as_ref());
+    let answers = databases::ask(surroundings, &mut plan, &before)?;
+    preview.servers = servers(&plan, &answers);
+    preview.left_out = answers.left_out;
     plan.check_parts()?;
-    if let Some(notice) = services::notice(&plan.app_dir) {
-        run.warn(notice);
-    }
+    plan.rules.data.notices().into_iter().for_each(|notice| run.warn(notice));
+    answers.notices.into_iter().for_each(|notice| run.warn(notice));
     Ok(outcome(meant, keys, &plan, &preview))
 }
 
 /// What the last snapshot had, if there is a store and one in it.
-fn previous(args: &RunArgs, keys: &Keys, run: &Run) -> Option<Previous> {
+fn previous(args: &RunArgs, keys: &Keys, run: &Run) -> Option<(Option<Previous>, Vec<Payload>)> {
     let meant = crate::target::meant(&args.target, run).ok()?;
     store::open(&meant.url).ok()?;
     let target = Target::open(&args.target, run).ok()?;
-    remembered(&target, keys).1
+    let listed: Vec<String> = prune::sweep_list(&target).ok()?.into_keys().collect();
+    Some((remembered(&target, keys).1, databases_before(&target, listed.iter())))
+}
+
+/// What the servers would give, of what is wanted.
+fn servers(plan: &Plan, answers: &Answers<'_>) -> Vec<ServerPart> {
+    let parts = answers.servers.iter().flat_map(|server| server.parts.iter().map(move |part| (server, part)));
+    let wanted = parts.filter(|(_, part)| plan.wants(&part.name));
+    let told = wanted.map(|(server, part)| ServerPart {
+        name: part.name.clone(),
+        service: server.client.service().to_owned(),
+        engine: server.facts.engine,
+        version: server.facts.version.clone(),
+        database: part.database.as_ref().map(|database| database.name.clone()),
+        bytes: part.database.as_ref().map_or(0, |database| database.bytes),
+    });
+    told.collect()
 }
 
 /// Compares by facts alone: what looks changed may turn out to have the same content.
@@ -109,7 +152,8 @@ impl Preview {
 
 /// What would be taken, in the words of the report of a real run.
 fn outcome(meant: &Meant, keys: &Keys, plan: &Plan, preview: &Preview) -> Outcome {
-    let databases = counted(preview.databases.len() as u64, "database", "databases");
+    let of_servers = preview.servers.iter().filter(|part| part.database.is_some()).count();
+    let databases = counted((preview.databases.len() + of_servers) as u64, "database", "databases");
     let files = counted(preview.files, "file", "files");
     let mut outcome = Outcome::ok(format!(
         "would take {databases} and {files} ({}), of which {} ({}) are new or changed",
@@ -122,15 +166,35 @@ fn outcome(meant: &Meant, keys: &Keys, plan: &Plan, preview: &Preview) -> Outcom
         "store": meant.url,
         "place": meant.place.to_string(),
         "roots": plan.roots.iter().map(|root| root.path.shown()).collect::<Vec<_>>(),
+        "volumes": plan.roots.iter().filter_map(|root| root.volume.as_deref()).collect::<Vec<_>>(),
         "exclude": plan.rules.exclude.texts(),
+        "not_as_files": plan.all_omitted().iter().map(|omitted| json!({"what": omitted.what, "why": omitted.why})).collect::<Vec<_>>(),
         "recipients": keys.recipients.texts(),
         "files": { "total": preview.files, "changed": preview.changed, "skipped": preview.skipped },
         "bytes": { "plain": preview.bytes, "changed": preview.bytes_changed },
-        "databases": preview.databases.iter().map(|(name, path, bytes)| json!({"name": name, "path": path, "bytes": bytes})).collect::<Vec<_>>(),
+        "databases": databases_data(preview),
+        "left_out": preview.left_out.iter().map(|(service, why)| json!({"service": service, "why": why})).collect::<Vec<_>>(),
         "config": preview.config,
     });
     outcome.text = text(meant, keys, plan, preview);
     outcome
+}
+
+/// Every database for programs: files of SQLite by their path, those of servers by their service.
+fn databases_data(preview: &Preview) -> Vec<Value> {
+    let files = preview.databases.iter();
+    let files = files.map(|(name, path, bytes)| json!({"name": name, "kind": "sqlite", "path": path, "bytes": bytes}));
+    let servers = preview.servers.iter().map(|part| {
+        json!({
+            "name": part.name,
+            "kind": part.engine,
+            "service": part.service,
+            "server_version": part.version,
+            "database": part.database,
+            "bytes": part.bytes,
+        })
+    });
+    files.chain(servers).collect()
 }
 
 /// For people: where to, for whom, and what; one line each.
@@ -140,13 +204,33 @@ fn text(meant: &Meant, keys: &Keys, plan: &Plan, preview: &Preview) -> String {
         let _ = writeln!(text, "  for       {recipient}");
     }
     for root in &plan.roots {
-        let _ = writeln!(text, "  files     {}", root.path.shown());
+        let _ = match &root.volume {
+            Some(name) => writeln!(text, "  volume    {name}: {}", root.path.shown()),
+            None => writeln!(text, "  files     {}", root.path.shown()),
+        };
     }
     for (name, path, bytes) in &preview.databases {
         let _ = writeln!(text, "  sqlite    {name}: {path}, {}", ByteSize(*bytes));
     }
+    for part in &preview.servers {
+        let what = match &part.database {
+            None => "roles and settings".to_owned(),
+            Some(name) => format!("{name:?}, about {}", ByteSize(part.bytes)),
+        };
+        let ServerPart { name, service, engine, version, .. } = part;
+        let _ = writeln!(text, "  database  {name}: {what}, on {engine} {version} in the service {service}");
+    }
     for path in &preview.config {
         let _ = writeln!(text, "  config    {path}");
+    }
+    if let [_, ..] = meant.config.backup.stop.as_slice() {
+        let _ = writeln!(text, "  stopped   {}, while anything is read", meant.config.backup.stop.join(", "));
+    }
+    for (service, why) in &preview.left_out {
+        let _ = writeln!(text, "  left out  {service}: {why}");
+    }
+    for Omitted { what, why } in &plan.all_omitted() {
+        let _ = writeln!(text, "  left out  {what}: {why}");
     }
     for pattern in plan.rules.exclude.texts() {
         let _ = writeln!(text, "  without   {pattern}");

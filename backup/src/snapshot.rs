@@ -8,45 +8,67 @@
 //! run leaves is found by the next one.
 
 mod baseline;
+mod circumstances;
 mod commit;
+mod servers;
 mod session;
 mod summary;
 
+use shipshape_core::alert::Job;
 use shipshape_core::error::Failure;
+use shipshape_core::exit::Exit;
 use shipshape_core::report::Notice;
 use shipshape_core::run::{Outcome, Run};
 
 use crate::cli::RunArgs;
 use crate::plan::Plan;
 use crate::prune;
-use crate::sources::services;
+use crate::quiesce::{self, Orders};
+use crate::stack::Surroundings;
 use crate::target::{self, AcceptStore, Keys, Target};
 use crate::{preview, snapshot::session::Session};
 
 pub(crate) use baseline::remembered;
+pub(crate) use servers::databases_before;
+
+/// The job as alerts know it. On a site that is in use, some file is always being written: that is news when it goes on.
+const JOB: Job = Job { name: "backup", fleeting: &["files.changed", "files.vanished"] };
 
 /// The whole command.
 pub(crate) fn run(args: &RunArgs, run: &Run) -> Result<Outcome, Failure> {
+    if !args.dry_run {
+        run.job(JOB);
+    }
     let meant = target::meant(&args.target, run)?;
     let keys = Keys::new(&meant.config, &args.recipient, args.compression, args.no_encryption)?;
+    let surroundings = Surroundings::look(&meant)?;
+    let orders = Orders::new(&meant.config.backup, &surroundings, &args.only)?;
     if args.dry_run {
-        return preview::run(args, &meant, &keys, run);
+        return preview::run(args, &meant, &keys, &surroundings, run);
     }
     let accept = if args.accept_store { AcceptStore::Any } else { AcceptStore::OnlyTheKnown };
     let target = Target::open_for_backup(meant, accept, run)?;
     let _claim = target.claim()?;
+    let stuck = quiesce::recover(&surroundings, &target, run)?;
     let session = Session::begin(&target, &keys, run)?;
-    let plan = Plan::new(&target.meant, target.meant.own_folders(&target.state), args, session.previous.as_ref())?;
+    let own = target.meant.own_folders(&target.state);
+    let plan = Plan::new(&target.meant, own, args, session.previous.as_ref(), &surroundings)?;
     session.refuse_two_folders(&plan)?;
     session.notice_unfinished_restore(&plan);
-    if let Some(notice) = services::notice(&plan.app_dir) {
-        run.warn(notice);
-    }
-    let taken = session.take(plan, args).inspect_err(|_| session.abandon())?;
+    let taken = session.take(plan, args, &surroundings, &orders).inspect_err(|_| session.abandon())?;
     session.remember(taken.cache, &taken.manifest, taken.live, taken.databases);
     session.say_what_is_odd(&taken.manifest);
     let pruned = prune_after(&session, args, taken.manifest.partial);
-    Ok(summary::outcome(&session, &taken.manifest, &taken.payloads, pruned.as_ref()))
+    let outcome = summary::outcome(&session, &taken.manifest, &taken.payloads, pruned.as_ref());
+    let stuck = taken.stuck.or(stuck.filter(|_| quiesce::is_pending(&target)));
+    Ok(stuck.into_iter().fold(outcome, critical))
+}
+
+/// The snapshot is there, and the application is not what it was before: that matters more.
+fn critical(outcome: Outcome, stuck: Notice) -> Outcome {
+    let summary = format!("{}, but {}", outcome.summary, stuck.message);
+    let warnings = outcome.warnings.into_iter().chain([stuck]).collect();
+    Outcome { exit: Exit::Critical, summary, warnings, ..outcome }
 }
 
 /// Never after a partial run or with a clock that cannot be trusted; and never a reason for the backup to fail.

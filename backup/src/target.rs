@@ -1,7 +1,7 @@
 //! Where a run works: the application, its place in the store, and the keys.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rand::Rng;
 use shipshape_core::archive::keys::{KeyError, Recipients};
@@ -104,6 +104,11 @@ pub(crate) struct Meant {
 }
 
 impl Meant {
+    /// The application's folder.
+    pub(crate) fn folder(&self) -> Result<&Path, TargetError> {
+        self.app.dir.as_deref().ok_or_else(|| TargetError::NoFolder { app: self.app.name.clone() })
+    }
+
     /// The store and the state folder, which must never be part of what they are for.
     pub(crate) fn own_folders(&self, state: &StateDir) -> Vec<PathBuf> {
         let store = PathBuf::from(self.url.strip_prefix("file://").unwrap_or(&self.url));
@@ -113,7 +118,7 @@ impl Meant {
 
 /// Reads the configuration and the flags.
 pub(crate) fn meant(args: &StoreArgs, run: &Run) -> Result<Meant, Failure> {
-    of_config(Config::load(run.common(), args.app.as_deref())?, args, run)
+    of_config(run.config(args.app.as_deref())?, args, run)
 }
 
 /// From flags alone, for a configuration that is yet to be written.

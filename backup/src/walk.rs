@@ -13,6 +13,7 @@ use shipshape_core::archive::patterns::{Is, Patterns};
 use walkdir::{DirEntry, IntoIter, WalkDir};
 
 use crate::facts;
+use crate::sources::data_folders::DataFolders;
 
 /// Folders that a restore makes inside the application's folder; never part of a snapshot.
 const OWN_FOLDERS: &[u8] = b".shipshape-";
@@ -24,6 +25,8 @@ pub(crate) struct Rules {
     pub(crate) exclude: Patterns,
     /// The store and the state folder, should they lie inside.
     pub(crate) own: Vec<PathBuf>,
+    /// Where database servers keep their data.
+    pub(crate) data: DataFolders,
     /// Whether to stay on the file system of each root.
     pub(crate) one_file_system: bool,
 }
@@ -139,6 +142,10 @@ impl<'a> Walk<'a> {
             return None;
         }
         match found.metadata() {
+            Ok(facts) if self.is_live_data(&path, &found, &facts) => {
+                self.skip_folder(&found);
+                None
+            }
             Ok(facts) => Some(met(&path, found.path().to_owned(), &facts)),
             Err(refused) => Some(Met::Failed { path, cause: refused.into() }),
         }
@@ -148,6 +155,13 @@ impl<'a> Walk<'a> {
         let own = found.file_name().as_bytes().starts_with(OWN_FOLDERS) && is == Is::Folder;
         let root = path == b".";
         !root && (own || self.rules.exclude.matches(path, is) || self.rules.own.iter().any(|own| own == found.path()))
+    }
+
+    /// Whether a database server keeps its data in a folder. Every server makes folders in it, so that one without any,
+    /// which has no names but its own and its dot, need not be looked at. Some file systems do not count: then it is 1.
+    fn is_live_data(&self, path: &[u8], found: &DirEntry, facts: &std::fs::Metadata) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        facts.is_dir() && facts.nlink() != 2 && path != b"." && self.rules.data.leave_out(path, found.path())
     }
 
     fn skip_folder(&mut self, found: &DirEntry) {
@@ -193,7 +207,7 @@ fn is_outside(root: &Root) -> bool {
 }
 
 /// The path of something below a root, as the index has it.
-fn path_in_index(root: &Root, source: &Path) -> Vec<u8> {
+pub(crate) fn path_in_index(root: &Root, source: &Path) -> Vec<u8> {
     let below = source.strip_prefix(root.source()).map_or(source.as_os_str(), Path::as_os_str).as_bytes();
     match (root.prefix.0.as_slice(), below) {
         (prefix, b"") => prefix.to_vec(),

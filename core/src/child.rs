@@ -209,6 +209,11 @@ pub struct Stream {
 }
 
 impl Stream {
+    /// A way to end the program while somebody else reads from it.
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.watch.clone())
+    }
+
     /// Waits for the end, and fails unless the program ended well. Returns the end of its standard error.
     pub fn finish(mut self) -> Result<String, ChildError> {
         let program = self.program.clone();
@@ -233,6 +238,16 @@ impl Stream {
         watch::wait_without_burying(self.group)?;
         self.watch.disarm();
         Ok(self.handle.wait()?.status)
+    }
+}
+
+/// Ends a running program from another thread than the one that reads from it.
+pub struct Stopper(Watch);
+
+impl Stopper {
+    /// Asks the program to end, and insists after a moment. Whoever reads from it sees the end soon.
+    pub fn stop(&self) {
+        self.0.stop(Stop::Dropped);
     }
 }
 

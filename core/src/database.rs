@@ -15,12 +15,15 @@ pub mod dump;
 mod engine;
 mod error;
 mod find;
+mod folder;
+mod ready;
 mod script;
 
-pub use client::{Client, Database, Dump, Facts, GLOBALS_DONE, GLOBALS_SETTINGS};
+pub use client::{Client, Database, Dump, Facts, GLOBALS_DONE, GLOBALS_SETTINGS, Objects};
 pub use engine::{Engine, UnknownEngine};
 pub use error::DatabaseError;
 pub use find::{Found, LeftOut, Server, find};
+pub use folder::keeps_data_in;
 
 /// What stands in the name of an old side that a restore has kept: `fleetbase__before_20261120T0200`.
 pub const BEFORE: &str = "__before_";

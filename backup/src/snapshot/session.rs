@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use rand::Rng;
 use shipshape_core::archive::entry::Bytes;
 use shipshape_core::archive::index::{self, Header};
-use shipshape_core::archive::manifest::{FileCounts, Manifest, Pack, Payload, PayloadKind, Sizes};
+use shipshape_core::archive::manifest::{DatabaseFacts, FileCounts, Manifest, Pack, Payload, PayloadKind, Sizes};
 use shipshape_core::archive::names::{self, SnapshotId, Wrapping};
 use shipshape_core::archive::seal::{Finished, Sealed, SealedWriter, Sealing, read_back};
 use shipshape_core::error::Failure;
@@ -18,16 +18,19 @@ use shipshape_core::signal;
 
 use super::baseline::{lost_packs, remembered, usable_of};
 use super::commit;
+use super::servers::databases_before;
 use crate::cache::{Cache, CacheWriter, Database, Previous};
 use crate::cli::RunArgs;
 use crate::packer::Troubles;
 use crate::plan::Plan;
 use crate::prune;
+use crate::quiesce::{Orders, Quiet};
 use crate::sources::config::{self, ConfigFile};
 use crate::sources::discovery::{Role, look_over};
 use crate::sources::files::{self, FilesTask};
 use crate::sources::sqlite;
-use crate::target::{Keys, Target, TargetError};
+use crate::stack::Surroundings;
+use crate::target::{Keys, Target};
 use crate::walk::Met;
 
 /// A run.
@@ -39,14 +42,16 @@ pub(crate) struct Session<'a> {
     /// What to compare with.
     pub(crate) previous: Option<Previous>,
     /// Objects of the place, relative to it, with their sizes.
-    listed: BTreeMap<String, u64>,
+    pub(super) listed: BTreeMap<String, u64>,
+    /// Databases of servers in the newest snapshot that has any.
+    pub(super) before: Vec<Payload>,
     usable: BTreeSet<String>,
     cache: Option<Cache>,
     scratch: PathBuf,
     /// The part that goes furthest back among payloads of this run, for the report.
     parts: RefCell<Vec<Part>>,
     /// Whether something was stored that is not what it should be: then the snapshot counts as partial.
-    flawed: Cell<bool>,
+    pub(super) flawed: Cell<bool>,
 }
 
 /// A part as the report tells it.
@@ -62,6 +67,8 @@ pub(crate) struct Part {
     pub(crate) bytes_stored: u64,
     /// Whether it is that of an earlier snapshot, nothing having changed.
     pub(crate) unchanged: bool,
+    /// What is known of a server's database.
+    pub(crate) database: Option<DatabaseFacts>,
 }
 
 /// A snapshot that exists.
@@ -71,11 +78,13 @@ pub(crate) struct Taken {
     pub(crate) cache: Option<CacheWriter>,
     pub(crate) live: BTreeMap<String, u64>,
     pub(crate) databases: Vec<Database>,
+    /// Services that stood still and do not run again.
+    pub(crate) stuck: Option<Notice>,
 }
 
 /// What the parts of a snapshot add up to.
 #[derive(Default)]
-struct Sum {
+pub(super) struct Sum {
     payloads: Vec<Payload>,
     packs: Vec<Pack>,
     counts: FileCounts,
@@ -85,6 +94,28 @@ struct Sum {
     live: BTreeMap<String, u64>,
     config: Vec<ConfigFile>,
     late: Vec<(Bytes, PathBuf)>,
+}
+
+/// What a payload is, when its last byte has been written.
+pub(super) struct Content<'c> {
+    name: &'c str,
+    kind: PayloadKind,
+    entries: u64,
+    /// Bytes that a restore of it writes.
+    bytes_plain: u64,
+    database: Option<DatabaseFacts>,
+}
+
+impl<'c> Content<'c> {
+    /// Files, or what is like them.
+    fn of(name: &'c str, kind: PayloadKind, entries: u64, bytes_plain: u64) -> Self {
+        Self { name, kind, entries, bytes_plain, database: None }
+    }
+
+    /// A dump of a server.
+    pub(super) fn dump(name: &'c str, bytes_plain: u64, facts: DatabaseFacts) -> Self {
+        Self { name, kind: PayloadKind::Database, entries: 1, bytes_plain, database: Some(facts) }
+    }
 }
 
 impl<'a> Session<'a> {
@@ -99,29 +130,41 @@ impl<'a> Session<'a> {
         if lost > 0 {
             run.warn(lost_packs(lost));
         }
+        let before = databases_before(target, listed.keys());
         let id = new_id(run, &listed);
         let place = target.place();
         let scratch = target.state.folder(&format!("tmp/{}_{}", place.host, place.app))?;
         let (parts, flawed) = (RefCell::default(), Cell::new(false));
-        let session = Self { target, keys, run, id, previous, listed, usable, cache, scratch, parts, flawed };
+        let session = Self { target, keys, run, id, previous, listed, before, usable, cache, scratch, parts, flawed };
         session.clear_scratch();
         session.mind_the_clock();
         Ok(session)
     }
 
     /// Takes all parts and commits.
-    pub(crate) fn take(&self, mut plan: Plan, args: &RunArgs) -> Result<Taken, Failure> {
+    pub(crate) fn take(
+        &self,
+        mut plan: Plan,
+        args: &RunArgs,
+        surroundings: &Surroundings,
+        orders: &Orders,
+    ) -> Result<Taken, Failure> {
         let mut sum = Sum::default();
         let expected = self.discover_at_first(&mut plan);
+        let servers = self.ask_servers(&mut plan, surroundings)?;
+        plan.check_parts()?;
+        let quiet = Quiet::begin(orders, surroundings, self.target, self.run)?;
+        self.dump_servers(&plan, &servers, &mut sum)?;
         // Databases before files: a row must never refer to a file that came after it and is not in the snapshot.
         self.take_databases(&mut plan, &mut sum)?;
-        plan.check_parts()?;
         self.take_files(&plan, expected, &mut sum)?;
         self.take_late_databases(&mut plan, &mut sum)?;
         self.take_config(&plan, &mut sum)?;
+        // The earliest moment at which nothing of the application is read any more.
+        let stuck = quiet.end();
         signal::check()?;
         let databases = plan.known.databases();
-        self.commit(plan, args, sum, databases)
+        Ok(Taken { stuck, ..self.commit(plan, args, sum, databases)? })
     }
 
     /// Adds up, and writes the manifest: see [`commit`].
@@ -144,7 +187,7 @@ impl<'a> Session<'a> {
             tags: args.tag.clone(),
         };
         let manifest = commit::commit(self, manifest)?;
-        Ok(Taken { manifest, payloads: parts, cache: sum.cache, live: sum.live, databases })
+        Ok(Taken { manifest, payloads: parts, cache: sum.cache, live: sum.live, databases, stuck: None })
     }
 
     /// With nothing to go by, everything is looked over once: databases must be copied before the files are. Tells too how
@@ -209,7 +252,7 @@ impl<'a> Session<'a> {
         }
         let bytes = copy.bytes();
         let writer = copy.seal(self.sealing(), &self.id, name)?;
-        self.finish_payload(writer, name, PayloadKind::Sqlite, (1, bytes), sum)
+        self.finish_payload(writer, Content::of(name, PayloadKind::Sqlite, 1, bytes), sum)
     }
 
     /// Copies databases that turned up among new files. Only in their first run do they come after the files.
@@ -243,6 +286,7 @@ impl<'a> Session<'a> {
         let cache = self.cache.as_ref().and_then(|cache| cache.writer().ok());
         let taken = files::take(&task, plan.walk(), cache)?;
         self.add_files(taken, sum);
+        plan.rules.data.notices().into_iter().for_each(|notice| self.run.warn(notice));
         Ok(())
     }
 
@@ -256,6 +300,7 @@ impl<'a> Session<'a> {
             bytes_plain: tally.bytes,
             bytes_stored: packed + taken.index.bytes_stored,
             unchanged: taken.packs.is_empty(),
+            database: None,
         });
         sum.payloads.push(payload("files", PayloadKind::Files, taken.index, taken.entries));
         sum.counts = FileCounts {
@@ -280,31 +325,32 @@ impl<'a> Session<'a> {
         }
         let files = std::mem::take(&mut sum.config);
         let taken = config::seal(&files, self.sealing(), &self.id, &mut sum.troubles)?;
-        self.finish_payload(taken.writer, "config", PayloadKind::Config, (taken.files, taken.bytes), sum)
+        self.finish_payload(taken.writer, Content::of("config", PayloadKind::Config, taken.files, taken.bytes), sum)
     }
 
     /// Ends a payload; one that is as it was is not stored again, but that of the last snapshot referred to.
-    fn finish_payload(
+    pub(super) fn finish_payload(
         &self,
         writer: SealedWriter,
-        name: &str,
-        kind: PayloadKind,
-        (entries, bytes_plain): (u64, u64),
+        content: Content<'_>,
         sum: &mut Sum,
     ) -> Result<(), Failure> {
+        let Content { name, kind, entries, bytes_plain, database } = content;
         let before = self.earlier(name, kind);
         let same = |sha256: &str| before.is_some_and(|before| before.sha256_plain == sha256);
         let (payload, bytes_stored) = match (writer.finish_unless(same)?, before) {
-            (Finished::Known, Some(before)) => (before.clone(), 0),
+            // The same bytes, but of a later moment.
+            (Finished::Known, Some(before)) => (Payload { database: database.clone(), ..before.clone() }, 0),
             (Finished::Known, None) => return Ok(()),
             (Finished::Stored(sealed), _) => {
                 read_back(self.target.store.as_ref(), self.target.place(), &sealed)?;
                 let stored = sealed.bytes_stored;
-                (payload(name, kind, sealed, entries), stored)
+                (Payload { database: database.clone(), ..payload(name, kind, sealed, entries) }, stored)
             }
         };
         let unchanged = bytes_stored == 0;
-        self.parts.borrow_mut().push(Part { name: name.to_owned(), kind, bytes_plain, bytes_stored, unchanged });
+        let name = name.to_owned();
+        self.parts.borrow_mut().push(Part { name, kind, bytes_plain, bytes_stored, unchanged, database });
         sum.payloads.push(payload);
         Ok(())
     }
@@ -328,7 +374,7 @@ impl<'a> Session<'a> {
             format: index::FORMAT,
             app_dir: plan.app_dir.as_os_str().as_bytes().into(),
             roots: plan.sources(),
-            exclude: plan.rules.exclude.texts().to_vec(),
+            exclude: plan.left_out(),
             started: self.run.started(),
         }
     }
@@ -363,35 +409,11 @@ impl<'a> Session<'a> {
 
     /// Tells what may be wrong though nothing failed.
     pub(crate) fn say_what_is_odd(&self, manifest: &Manifest) {
-        let Some(previous) = &self.previous else { return };
-        if let Some(notice) = commit::shrunk(&previous.manifest, manifest) {
+        let previous = self.previous.as_ref().map(|previous| &previous.manifest);
+        let shrunk = previous.and_then(|previous| commit::shrunk(previous, manifest));
+        for notice in shrunk.into_iter().chain(self.databases_gone(manifest)) {
             self.run.warn(notice);
         }
-    }
-
-    /// While a restore swaps, or after one was killed, what is live is half of one moment and half of another.
-    pub(crate) fn notice_unfinished_restore(&self, plan: &Plan) {
-        let Some(folder) = plan.unfinished_restore() else { return };
-        self.flawed.set(true);
-        let message = format!("a restore is under way or was interrupted: {}", folder.display());
-        let hint = "the snapshot counts as partial; settle it: restore latest, or whatever was being restored, then backup again";
-        self.run.warn(Notice::new("restore.unfinished", message, hint));
-    }
-
-    /// Two applications whose folders are called the same would share one history. An application that was moved may:
-    /// then its old folder is gone.
-    pub(crate) fn refuse_two_folders(&self, plan: &Plan) -> Result<(), TargetError> {
-        use std::os::unix::ffi::OsStrExt;
-        let header = self.previous.as_ref().and_then(|previous| previous.read_index().ok());
-        let Some(before) = header.map(|index| index.header().app_dir.clone()) else { return Ok(()) };
-        let other = PathBuf::from(std::ffi::OsStr::from_bytes(&before.0));
-        // A name that its owner has given is meant; one that came from the folder may be a coincidence.
-        let is_stated = self.target.meant.config.app.name.as_deref() == Some(self.target.place().app.as_str());
-        if is_stated || other == plan.app_dir || !other.is_dir() {
-            return Ok(());
-        }
-        let (place, app_dir) = (self.target.place().to_string(), plan.app_dir.display().to_string());
-        Err(TargetError::TwoFolders { place, other: before.shown(), app_dir })
     }
 
     /// Removes what a killed run left of its copies.
@@ -399,20 +421,6 @@ impl<'a> Session<'a> {
         // Copies of databases that a killed run left; under the lock, nobody else's.
         for entry in std::fs::read_dir(&self.scratch).into_iter().flatten().flatten() {
             let _ = std::fs::remove_dir_all(entry.path()).or_else(|_| std::fs::remove_file(entry.path()));
-        }
-    }
-
-    /// Says so when the clock went backwards: the new snapshot then sorts before an older one.
-    fn mind_the_clock(&self) {
-        let listed = self.listed.keys().filter(|object| object.ends_with("/manifest.json"));
-        let newest = listed.filter_map(|object| names::id_of(object)).max();
-        if let Some(newest) = newest.filter(|newest| newest.time() > self.id.time()) {
-            let message = format!("the clock is earlier than the newest snapshot, {newest}");
-            let hint = format!(
-                "nothing is pruned until that is right; {}",
-                prune::way_out(self.target, &newest, self.run.started())
-            );
-            self.run.warn(Notice::new("clock.backwards", message, hint));
         }
     }
 }

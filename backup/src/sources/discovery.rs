@@ -1,6 +1,6 @@
 //! Finding out what there is: databases by their header, single configuration files by their names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -38,8 +38,12 @@ pub(crate) enum Role {
 pub(crate) struct Known {
     /// Path in the index of each database, with its payload's name.
     pub(crate) databases: BTreeMap<Bytes, String>,
+    /// Names of payloads that are none of these: of databases of servers.
+    pub(crate) reserved: BTreeSet<String>,
     /// Names of configuration files.
     pub(crate) config: Patterns,
+    /// Paths in the index of further ones: what the stack needs to start.
+    pub(crate) files: BTreeSet<Bytes>,
 }
 
 impl Known {
@@ -50,12 +54,13 @@ impl Known {
             return Role::Plain;
         }
         let path = &entry.path.0;
+        let is_config = || self.config.matches(path, Is::Other) || self.files.contains(&entry.path);
         let owner = COMPANIONS.iter().find_map(|end| path.strip_suffix(*end));
         if self.databases.contains_key(&entry.path) {
             Role::Database
         } else if owner.is_some_and(|owner| self.databases.contains_key(&Bytes(owner.to_vec()))) {
             Role::Companion
-        } else if names < 2 && entry.size <= CONFIG_LIMIT && self.config.matches(path, Is::Other) {
+        } else if names < 2 && entry.size <= CONFIG_LIMIT && is_config() {
             Role::Config
         } else {
             Role::Plain
@@ -64,8 +69,11 @@ impl Known {
 
     /// Adds a database under a name that no other payload has: its file's stem, else its whole path.
     pub(crate) fn add(&mut self, path: Bytes) -> String {
-        let taken =
-            |name: &str| matches!(name, "files" | "config") || self.databases.values().any(|other| other == name);
+        let taken = |name: &str| {
+            matches!(name, "files" | "config")
+                || self.reserved.contains(name)
+                || self.databases.values().any(|other| other == name)
+        };
         let stem = plain_name(
             Path::new(&*path.shown()).file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default().as_ref(),
         );

@@ -70,6 +70,22 @@ impl Patterns {
         Ok(Self { any: build(any)?, folders: build(folders)?, texts: texts.to_vec() })
     }
 
+    /// The pattern that means exactly this path, from the application's folder on.
+    pub fn literal(path: &[u8]) -> String {
+        let mut pattern = String::from("/");
+        for chunk in path.utf8_chunks() {
+            for c in chunk.valid().chars() {
+                if r"\*?[]{}!,".contains(c) {
+                    pattern.push('\\');
+                }
+                pattern.push(c);
+            }
+            // What is not UTF-8 has no letter: any will do, byte by byte.
+            pattern.extend(chunk.invalid().iter().map(|_| '?'));
+        }
+        pattern
+    }
+
     /// The patterns as they were written.
     pub fn texts(&self) -> &[String] {
         &self.texts
@@ -146,6 +162,17 @@ mod tests {
     fn names_that_are_not_utf8_match_too() {
         let patterns = Patterns::new(&["*.jpg".to_owned()]).unwrap();
         assert!(patterns.matches(b"caf\xe9.jpg", Is::Other));
+    }
+
+    #[test]
+    fn a_path_can_be_meant_literally_whatever_is_in_it() {
+        for path in [&b"data/mysql"[..], b"a*b/[c]?{d,e}", b"\xff\xfe/x", br"back\slash", b"two words/!no"] {
+            let patterns = Patterns::new(&[Patterns::literal(path)]).unwrap();
+            assert!(patterns.matches(path, Is::Folder), "{}", String::from_utf8_lossy(path));
+            assert!(patterns.covers(&[path, b"/ibdata1"].concat(), Is::Other));
+            assert!(!patterns.covers(&[b"x/", path].concat(), Is::Folder));
+        }
+        assert!(!Patterns::new(&[Patterns::literal(b"a*b")]).unwrap().matches(b"acb", Is::Folder));
     }
 
     #[test]

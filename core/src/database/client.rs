@@ -28,12 +28,17 @@ pub const GLOBALS_DONE: &str = "-- Shipshape: settings complete";
 /// The most that an answer may have, in bytes: names and counts of a hundred thousand tables.
 const ANSWER_LIMIT: u64 = 64 << 20;
 
+/// The most that is kept of what a client says while it loads, in bytes.
+const SAID_LIMIT: u64 = 256 << 10;
+
 /// A way to one server.
+#[derive(Clone)]
 pub struct Client<'a> {
     stack: &'a dyn Stack,
     server: Server,
     instance: Instance,
     password: Option<Secret>,
+    cleanup: bool,
 }
 
 /// What a server tells about itself.
@@ -73,6 +78,41 @@ pub enum Dump<'a> {
     Database(&'a str),
     /// Roles, tablespaces and settings of a PostgreSQL server.
     Globals,
+    /// What a database of the MySQL family has beside its tables, as statements that replace what is there.
+    Objects {
+        /// The database.
+        database: &'a str,
+        /// The kinds, and what they are of: the tables that have the triggers, or the views themselves; of the others any
+        /// table, where there is one.
+        of: &'a [(Objects, Vec<String>)],
+        /// A line that stands before the statements of each kind, and its word behind it.
+        mark: &'a str,
+    },
+}
+
+/// What a database of the MySQL family has beside its tables. None of it moves when the tables do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Objects {
+    /// Triggers of tables.
+    Triggers,
+    /// Procedures, functions, and packages.
+    Routines,
+    /// What the server does by the clock.
+    Events,
+    /// Views.
+    Views,
+}
+
+impl Objects {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Triggers => "triggers",
+            Self::Routines => "routines",
+            Self::Events => "events",
+            Self::Views => "views",
+        }
+    }
 }
 
 impl<'a> Client<'a> {
@@ -80,7 +120,18 @@ impl<'a> Client<'a> {
     pub fn new(stack: &'a dyn Stack, server: Server) -> Result<Self, DatabaseError> {
         let instance = choose(&server, stack.instances(&server.service.name)?)?;
         let password = password(&server)?;
-        Ok(Self { stack, server, instance, password })
+        Ok(Self { stack, server, instance, password, cleanup: false })
+    }
+
+    /// The same way, for cleaning up: what is asked through it is carried out even after we were asked to stop.
+    #[must_use]
+    pub fn for_cleanup(&self) -> Self {
+        Self { cleanup: true, ..self.clone() }
+    }
+
+    /// Whether what is asked through it is carried out even after we were asked to stop.
+    pub fn is_for_cleanup(&self) -> bool {
+        self.cleanup
     }
 
     /// The server.
@@ -135,6 +186,15 @@ impl<'a> Client<'a> {
                 let args = [ask::POSTGRES_SETTINGS, GLOBALS_SETTINGS, GLOBALS_DONE];
                 self.start(&script::globals(), &args, None)
             }
+            Dump::Objects { database, of, mark } => {
+                let mut args = vec![mark.to_owned(), database.to_owned()];
+                for (kind, names) in of {
+                    args.extend([kind.word().to_owned(), names.len().to_string()]);
+                    args.extend(names.iter().cloned());
+                }
+                let args: Vec<&str> = args.iter().map(String::as_str).collect();
+                self.start(&script::objects(), &args, None)
+            }
         }
     }
 
@@ -172,10 +232,16 @@ impl<'a> Client<'a> {
     }
 
     /// Carries out statements, and stops at the first that fails. For the MySQL family `init` is done at the beginning of
-    /// the session.
-    pub fn feed(&self, database: Option<&str>, init: &str, from: Box<dyn Read + Send>) -> Result<(), DatabaseError> {
-        let exec = self.start(&script::feed(self.engine()), &[database.unwrap_or(""), init], Some(from))?;
-        self.answer(exec, "loading", database).map(drop)
+    /// the session, and the beginning of what comes back has its warnings.
+    pub fn feed(&self, database: Option<&str>, init: &str, from: Box<dyn Read + Send>) -> Result<String, DatabaseError> {
+        let mut exec = self.start(&script::feed(self.engine()), &[database.unwrap_or(""), init, "warnings"], Some(from))?;
+        let mut said = Vec::new();
+        let taken = (&mut exec).take(SAID_LIMIT).read_to_end(&mut said);
+        // All of it is read: a client that cannot get rid of it would stop.
+        let rest = io::copy(&mut exec, &mut io::sink());
+        self.ended(exec, "loading", database)?;
+        taken.and(rest.map(|_| 0)).map_err(|cause| self.broken(&cause))?;
+        Ok(String::from_utf8_lossy(&said).into_owned())
     }
 
     /// Runs a script in the service; for what no other function does. The script's first line of input is the password
@@ -210,6 +276,7 @@ impl<'a> Client<'a> {
             env: &env,
             stdin: Some(stdin),
             deadline,
+            cleanup: self.cleanup,
             ..Call::new(self.service(), &argv)
         };
         Ok(self.stack.exec(call)?)
@@ -230,7 +297,8 @@ impl<'a> Client<'a> {
         exec.finish().map(drop).map_err(|refused| doing.failed(refused))
     }
 
-    fn broken(&self, cause: &io::Error) -> DatabaseError {
+    /// What it means that the output of a program could not be read to its end.
+    pub fn broken(&self, cause: &io::Error) -> DatabaseError {
         DatabaseError::Gone { service: self.service().to_owned(), why: cause.to_string() }
     }
 }

@@ -199,7 +199,7 @@ impl Doing<'_> {
     pub(super) fn failed(&self, refused: ChildError) -> DatabaseError {
         let ChildError::Failed { status, stderr, .. } = &refused else { return StackError::from(refused).into() };
         let service = self.service.to_owned();
-        let why = telling(stderr);
+        let why = telling(stderr).unwrap_or_else(|| format!("{refused}, without a word"));
         let has = |words: &[&str]| words.iter().any(|word| stderr.contains(word));
         if has(&["Cannot connect to the Docker daemon"]) {
             return StackError::NoAnswer { manager: "Docker engine", why }.into();
@@ -267,11 +267,12 @@ const PRIVILEGE: [&str; 9] = [
     "row-level security",
 ];
 
-/// Servers that are not there: 2002, 2003, 2006, 2013 of MySQL, `libpq`, Redis.
-const GONE: [&str; 14] = [
+/// Servers that are not there: 2002, 2003, 2006, 2013, 2026 of MySQL (the last where TLS was cut), `libpq`, Redis.
+const GONE: [&str; 15] = [
     "Can't connect",
     "server has gone away",
     "Lost connection",
+    "unexpected eof while reading",
     "could not connect",
     "connection to server",
     "server closed the connection",
@@ -286,10 +287,10 @@ const GONE: [&str; 14] = [
 ];
 
 /// The last lines of a client that say something, without the chatter about passwords on the command line.
-fn telling(stderr: &str) -> String {
+fn telling(stderr: &str) -> Option<String> {
     let lines: Vec<&str> = stderr.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let last = lines.get(lines.len().saturating_sub(3)..).unwrap_or_default();
-    if last.is_empty() { "it was killed, or ended without a word".to_owned() } else { last.join(" | ") }
+    (!last.is_empty()).then(|| last.join(" | "))
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@
 mod answer;
 mod files;
 
+use std::io::Cursor;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -61,6 +63,15 @@ kill -KILL $(found "$1") 2>/dev/null; exit 0"#;
 pub struct Compose {
     dir: PathBuf,
     model: OnceLock<Value>,
+    given: Option<Given>,
+}
+
+/// A project that no file describes.
+#[derive(Debug)]
+struct Given {
+    name: String,
+    /// Its description: with the values of secrets in it, so it goes to Compose by standard input alone.
+    text: String,
 }
 
 impl Compose {
@@ -70,7 +81,13 @@ impl Compose {
     pub fn find(dir: &Path) -> Option<Self> {
         let has_file = FILE_NAMES.iter().any(|name| dir.join(name).is_file());
         let is_said = std::env::var_os("COMPOSE_FILE").is_some() || files::env_names_files(dir);
-        (has_file || is_said).then(|| Self { dir: dir.to_owned(), model: OnceLock::new() })
+        (has_file || is_said).then(|| Self { dir: dir.to_owned(), model: OnceLock::new(), given: None })
+    }
+
+    /// A project that is described here, whatever files there are. Its paths lead from `dir`.
+    pub(super) fn given(dir: PathBuf, name: &str, model: Value) -> Self {
+        let given = Given { name: name.to_owned(), text: model.to_string() };
+        Self { dir, model: OnceLock::from(model), given: Some(given) }
     }
 
     /// The folder.
@@ -94,7 +111,17 @@ impl Compose {
 
     /// `docker compose`, in the project's folder.
     pub fn compose(&self, args: &[&str]) -> Command {
-        docker(["compose"].iter().chain(args)).dir(&self.dir)
+        let Some(Given { name, text }) = &self.given else {
+            return docker(["compose"].iter().chain(args)).dir(&self.dir);
+        };
+        let named = ["compose", "--file", "-", "--project-name", name];
+        let text = Cursor::new(text.clone().into_bytes());
+        docker(named.iter().chain(args)).dir(&self.dir).stdin(Box::new(text))
+    }
+
+    /// Every container of the project, with the name of its service, and its labels in one text.
+    pub(super) fn everything(&self) -> Result<Vec<(String, Instance, String)>, StackError> {
+        Ok(answer::all(self.containers()?))
     }
 
     /// What a refusal of Compose means.
@@ -114,6 +141,12 @@ impl Compose {
     fn containers(&self) -> Result<Vec<answer::Container>, StackError> {
         let output = self.run(self.compose(&["--profile", "*", "ps", "--all", "--no-trunc", "--format", "json"]))?;
         answer::containers(&output.text())
+    }
+
+    /// Whether the engine runs on this machine. The paths of another one's volumes may be here too, and something else.
+    fn engine_is_here(&self) -> Result<bool, StackError> {
+        let shown = self.run(docker(["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]))?;
+        Ok(shown.text().trim().starts_with("unix://"))
     }
 
     fn ids(instances: &[Instance]) -> Vec<&str> {
@@ -154,13 +187,21 @@ impl Stack for Compose {
     fn volumes(&self) -> Result<Vec<Volume>, StackError> {
         let mut volumes = answer::volumes(self.model()?);
         let known = self.run(docker(["volume", "ls", "--quiet"]))?.text();
-        let existing: Vec<&str> = known.lines().collect();
-        for volume in volumes.iter_mut().filter(|volume| existing.contains(&volume.full_name.as_str())) {
-            let format = "{{.Mountpoint}}";
-            let shown = self.run(docker(["volume", "inspect", "--format", format, "--", &volume.full_name]))?;
-            let folder = PathBuf::from(shown.text().trim());
-            // Another machine's folder, or a virtual machine's, is none of ours.
-            volume.folder = folder.is_dir().then_some(folder);
+        for volume in &mut volumes {
+            volume.exists = known.lines().any(|name| name == volume.full_name);
+        }
+        let existing: Vec<&str> =
+            volumes.iter().filter(|volume| volume.exists).map(|volume| volume.full_name.as_str()).collect();
+        if existing.is_empty() {
+            return Ok(volumes);
+        }
+        let shown = self.run(docker(["volume", "inspect", "--"].iter().chain(&existing)))?;
+        let is_here = self.engine_is_here()?;
+        for inspected in answer::inspected(&shown.text())? {
+            for volume in volumes.iter_mut().filter(|volume| volume.full_name == inspected.name()) {
+                volume.exists = inspected.keeps() != answer::Keeps::Memory;
+                volume.folder = folder_of(inspected.keeps()).filter(|_| is_here);
+            }
         }
         Ok(volumes)
     }
@@ -170,25 +211,7 @@ impl Stack for Compose {
     }
 
     fn exec(&self, call: Call<'_>) -> Result<Exec, StackError> {
-        let container = self.container(&call)?;
-        let mark = format!("{MARK}={:016x}", crate::machine::random());
-        let mut args = vec!["exec".to_owned(), format!("--env={mark}")];
-        args.extend(call.env.iter().map(|(name, value)| format!("--env={name}={value}")));
-        if call.stdin.is_some() {
-            args.push("--interactive".to_owned());
-        }
-        // Never `--tty`: it would turn line ends into CR LF and mix both outputs.
-        args.push(container.clone());
-        args.extend(call.argv.iter().map(|&word| word.to_owned()));
-        let mut command = docker(&args).deadline(call.deadline);
-        if let Some(source) = call.stdin {
-            command = command.stdin(source);
-        }
-        if call.cleanup {
-            command = command.even_when_interrupted();
-        }
-        let stream = command.stream()?;
-        Ok(Exec::there(stream, Box::new(move || sweep(&container, &mark))))
+        exec_in(self.container(&call)?, call)
     }
 
     fn logs(&self, service: &str, since: DateTime<Utc>) -> Result<Stream, StackError> {
@@ -205,9 +228,11 @@ impl Stack for Compose {
         Ok(())
     }
 
+    /// Once begun it goes to its end: the engine stops a container though nobody waits for it any more, and one that is
+    /// started while it is on its way down stays down.
     fn stop(&self, _: &str, instances: &[Instance]) -> Result<(), StackError> {
         let ids = Self::ids(instances);
-        self.run(docker(["stop"].iter().chain(&ids)).deadline(STOP_DEADLINE))?;
+        self.run(docker(["stop"].iter().chain(&ids)).deadline(STOP_DEADLINE).even_when_interrupted())?;
         Ok(())
     }
 
@@ -244,10 +269,47 @@ impl Stack for Compose {
     }
 }
 
+pub(super) use answer::without_engine;
+
 /// `docker`, with what it needs to find its engine. Its own messages are read, so they must be in English.
 pub fn docker<S: AsRef<str>>(args: impl IntoIterator<Item = S>) -> Command {
     let args: Vec<String> = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
     GRANTED.iter().fold(Command::new("docker", args), |command, name| command.grant(name))
+}
+
+/// The folder of a volume, where it can be reached: not another machine's, not a virtual machine's, not the empty place of
+/// something that is not mounted now.
+fn folder_of(keeps: answer::Keeps) -> Option<PathBuf> {
+    let (folder, must_be_mounted) = match keeps {
+        answer::Keeps::Data(folder) => (folder, false),
+        answer::Keeps::WhileMounted(folder) => (folder, true),
+        answer::Keeps::Memory => return None,
+    };
+    let device = |path: &Path| path.metadata().ok().map(|facts| facts.dev());
+    let is_mounted = || folder.parent().map(device) != Some(device(&folder));
+    (folder.is_dir() && (!must_be_mounted || is_mounted())).then_some(folder)
+}
+
+/// Runs a program in a container, given by its id.
+pub(super) fn exec_in(container: String, call: Call<'_>) -> Result<Exec, StackError> {
+    let mark = format!("{MARK}={:016x}", crate::machine::random());
+    let mut args = vec!["exec".to_owned(), format!("--env={mark}")];
+    args.extend(call.env.iter().map(|(name, value)| format!("--env={name}={value}")));
+    if call.stdin.is_some() {
+        args.push("--interactive".to_owned());
+    }
+    // Never `--tty`: it would turn line ends into CR LF and mix both outputs.
+    args.push(container.clone());
+    args.extend(call.argv.iter().map(|&word| word.to_owned()));
+    let mut command = docker(&args).deadline(call.deadline);
+    if let Some(source) = call.stdin {
+        command = command.stdin(source);
+    }
+    if call.cleanup {
+        command = command.even_when_interrupted();
+    }
+    let stream = command.stream()?;
+    Ok(Exec::there(stream, Box::new(move || sweep(&container, &mark))))
 }
 
 /// Ends the programs of one call in a container. That they are gone already is as good.

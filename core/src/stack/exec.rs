@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use crate::child::{ChildError, Stream};
+use crate::child::{ChildError, Stopper, Stream};
 
 /// Ends what is still running in the service.
 type Sweep = Box<dyn FnOnce() + Send>;
@@ -23,6 +23,11 @@ impl Exec {
     /// A program in another place, where `sweep` ends it.
     pub(super) fn there(stream: Stream, sweep: Sweep) -> Self {
         Self { stream: Some(stream), sweep: Some(sweep) }
+    }
+
+    /// A way to end the program while somebody else reads from it; none once it has ended.
+    pub fn stopper(&self) -> Option<Stopper> {
+        self.stream.as_ref().map(Stream::stopper)
     }
 
     /// Waits for the end, and fails unless the program ended well. Returns the end of its standard error.

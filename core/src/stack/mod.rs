@@ -5,6 +5,7 @@
 pub mod compose;
 mod exec;
 pub mod host;
+pub mod scratch;
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -67,6 +68,8 @@ pub struct Volume {
     pub name: String,
     /// The name under which the machine knows it.
     pub full_name: String,
+    /// Whether the machine has it, as something that keeps data.
+    pub exists: bool,
     /// Where this machine has it; none if it does not exist yet, or is not to be reached as a folder.
     pub folder: Option<PathBuf>,
 }

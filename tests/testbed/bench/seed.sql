@@ -87,7 +87,7 @@ FROM seq_1_to_200000;
 INSERT INTO positions
 SELECT seq, 1 + CRC32(seq) % 120, '2025-01-01' + INTERVAL seq * 20 SECOND, 47 + CRC32(seq * 3) % 7000000 / 1000000,
     6 + CRC32(seq * 7) % 9000000 / 1000000, CRC32(seq * 9) % 1300 / 10
-FROM seq_1_to_1000000;
+FROM seq_1_to_1400000;
 
 INSERT INTO audit_log
 SELECT seq, 1 + CRC32(seq) % 300, ELT(1 + CRC32(seq * 3) % 4, 'order.updated', 'order.created', 'vehicle.assigned', 'login'),

@@ -13,7 +13,9 @@
 
 mod harness;
 
+mod alerts;
 mod architecture;
+mod databases;
 mod fault_matrix;
 mod faults;
 mod flux;

@@ -48,6 +48,15 @@ pub(super) fn instances(containers: Vec<Container>, service: &str) -> Vec<Instan
     instances
 }
 
+/// All of them, with the names of their services and their labels.
+pub(super) fn all(containers: Vec<Container>) -> Vec<(String, Instance, String)> {
+    let told = |container: Container| {
+        let (service, labels) = (container.service.clone(), container.labels.clone());
+        (service, instance(container), labels)
+    };
+    containers.into_iter().map(told).collect()
+}
+
 fn instance(container: Container) -> Instance {
     let Container { id, name, state, exit_code, image, labels, .. } = container;
     // Labels come as `name=value,name=value`; a comma in another one's value does no harm here.
@@ -132,26 +141,66 @@ pub(super) fn volumes(model: &Value) -> Vec<Volume> {
     let volume = |(name, stated): (&String, &Value)| Volume {
         name: name.clone(),
         full_name: full_name(name, stated),
+        exists: false,
         folder: None,
     };
     volumes.into_iter().flatten().map(volume).collect()
+}
+
+/// A volume, as `docker volume inspect` tells.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Inspected {
+    name: String,
+    driver: String,
+    mountpoint: PathBuf,
+    options: Option<BTreeMap<String, String>>,
+}
+
+/// What is at the place of a volume.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Keeps {
+    /// Its content, always.
+    Data(PathBuf),
+    /// Its content, but only while a service that mounts it runs: else an empty folder.
+    WhileMounted(PathBuf),
+    /// Nothing that lasts.
+    Memory,
+}
+
+pub(super) fn inspected(text: &str) -> Result<Vec<Inspected>, StackError> {
+    serde_json::from_str(text).map_err(|source| StackError::Answer { question: "docker volume inspect", source })
+}
+
+impl Inspected {
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The driver `local` takes the options of mount(8): a folder elsewhere, a file system of another machine, memory.
+    pub(super) fn keeps(&self) -> Keeps {
+        let option = |name: &str| self.options.as_ref().and_then(|options| options.get(name)).map(String::as_str);
+        let is_bind = option("o").is_some_and(|o| o.split(',').any(|word| matches!(word, "bind" | "rbind")));
+        match (self.driver.as_str(), option("type"), option("device")) {
+            ("local", Some("tmpfs"), _) => Keeps::Memory,
+            ("local", _, Some(device)) if is_bind => Keeps::Data(device.into()),
+            ("local", Some(_), _) | ("local", _, Some(_)) => Keeps::WhileMounted(self.mountpoint.clone()),
+            _ => Keeps::Data(self.mountpoint.clone()),
+        }
+    }
 }
 
 /// What it means when `docker` or `docker compose` fails: an engine that is not there, a file that is wrong, or what its
 /// program says itself.
 pub(super) fn understood(refused: ChildError, file: impl Fn() -> String) -> StackError {
     let ChildError::Failed { stderr, .. } = &refused else { return refused.into() };
+    if let Some(gone) = without_engine(stderr) {
+        return gone;
+    }
     let why = last_line(stderr);
     let lower = stderr.to_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     if has(&[
-        "cannot connect to the docker daemon",
-        "is the docker daemon running",
-        "error during connect",
-        "permission denied while trying to connect",
-    ]) {
-        StackError::NoAnswer { manager: "Docker engine", why }
-    } else if has(&[
         "'compose' is not a docker command",
         "unknown command: docker compose",
         "unknown shorthand flag",
@@ -180,6 +229,19 @@ pub(super) fn understood(refused: ChildError, file: impl Fn() -> String) -> Stac
     } else {
         refused.into()
     }
+}
+
+/// What `docker` says where there is no engine that it could ask.
+pub(in super::super) fn without_engine(stderr: &str) -> Option<StackError> {
+    let lower = stderr.to_lowercase();
+    let words = [
+        "cannot connect to the docker daemon",
+        "is the docker daemon running",
+        "error during connect",
+        "permission denied while trying to connect",
+    ];
+    let is_gone = words.iter().any(|word| lower.contains(word));
+    is_gone.then(|| StackError::NoAnswer { manager: "Docker engine", why: last_line(stderr) })
 }
 
 /// The last line that says something.
@@ -234,6 +296,21 @@ mod tests {
     fn a_volume_has_the_name_that_the_machine_knows() {
         let names: Vec<String> = volumes(&model()).into_iter().map(|volume| volume.full_name).collect();
         assert_eq!(names, ["fleet_data", "fleet_old"]);
+    }
+
+    #[test]
+    fn a_volume_that_is_a_mount_of_its_own_is_told_from_a_folder() {
+        let volume = |options: &str| {
+            let text = format!(
+                r#"[{{"Name":"v","Driver":"local","Mountpoint":"/var/lib/docker/volumes/v/_data","Options":{options}}}]"#
+            );
+            inspected(&text).unwrap()[0].keeps()
+        };
+        let place = PathBuf::from("/var/lib/docker/volumes/v/_data");
+        assert_eq!(volume("null"), Keeps::Data(place.clone()));
+        assert_eq!(volume(r#"{"type":"none","o":"bind,rw","device":"/srv/v"}"#), Keeps::Data("/srv/v".into()));
+        assert_eq!(volume(r#"{"type":"nfs","o":"addr=10.0.0.2","device":":/v"}"#), Keeps::WhileMounted(place));
+        assert_eq!(volume(r#"{"type":"tmpfs","device":"tmpfs"}"#), Keeps::Memory);
     }
 
     const ONE: &str = r#"{"ID":"a","Name":"fleet-web-2","Service":"web","State":"running","ExitCode":0,"Image":"x","Labels":"com.docker.compose.container-number=2,a=b"}"#;

@@ -154,6 +154,11 @@ impl Running {
         self.child.as_mut().is_none_or(|child| child.try_wait().is_ok_and(|status| status.is_some()))
     }
 
+    /// Sends it a signal, by its name: `TERM`.
+    pub(crate) fn signal(&self, name: &str) {
+        shell(&format!("kill -{name} {}", self.child.as_ref().unwrap().id()));
+    }
+
     /// Waits for its end.
     #[track_caller]
     pub(crate) fn wait(mut self) -> Finished {

@@ -1,0 +1,185 @@
+//! Databases of servers: which ones there are, and what of them goes into the snapshot.
+//!
+//! All servers are asked before any of them is dumped, and before anything is stopped for it: what cannot be copied is
+//! known while nothing has happened yet.
+
+pub(crate) mod dump;
+mod names;
+mod notices;
+
+use std::collections::BTreeSet;
+
+use shipshape_core::archive::manifest::Payload;
+use shipshape_core::database::{Client, Database, DatabaseError, Dump, Engine, Facts, Server};
+use shipshape_core::report::Notice;
+use shipshape_core::stack::Stack;
+
+use crate::plan::Plan;
+use crate::stack::Surroundings;
+use names::{Names, Whose};
+
+pub(crate) use notices::{gone, shrunk, unchecked};
+
+/// A server that answers, and what is to be dumped of it.
+pub(crate) struct Asked<'a> {
+    /// The way to it.
+    pub(crate) client: Client<'a>,
+    /// What it tells of itself.
+    pub(crate) facts: Facts,
+    /// What is to be dumped, in that order.
+    pub(crate) parts: Vec<Part>,
+}
+
+/// One payload to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// Its name.
+    pub(crate) name: String,
+    /// The database; none for what belongs to the whole server.
+    pub(crate) database: Option<Database>,
+}
+
+impl Part {
+    /// What the server calls it.
+    pub(crate) fn dump(&self) -> Dump<'_> {
+        self.database.as_ref().map_or(Dump::Globals, |database| Dump::Database(&database.name))
+    }
+
+    /// For messages and facts: empty for what belongs to the whole server.
+    pub(crate) fn database_name(&self) -> &str {
+        self.database.as_ref().map_or("", |database| &database.name)
+    }
+}
+
+/// What the servers said.
+#[derive(Default)]
+pub(crate) struct Answers<'a> {
+    /// Those that answer.
+    pub(crate) servers: Vec<Asked<'a>>,
+    /// Services that are databases and are not asked, and why, in words that follow the name.
+    pub(crate) left_out: Vec<(String, String)>,
+    /// What is worth a warning.
+    pub(crate) notices: Vec<Notice>,
+}
+
+impl Answers<'_> {
+    /// The names of all their payloads.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.servers.iter().flat_map(|server| &server.parts).map(|part| part.name.as_str())
+    }
+}
+
+/// Asks every server what it has, unless only other parts are wanted. Databases that the last snapshot had, which are
+/// those of `before`, keep their names, and no other payload gets one of theirs.
+pub(crate) fn ask<'a>(
+    surroundings: &'a Surroundings,
+    plan: &mut Plan,
+    before: &[Payload],
+) -> Result<Answers<'a>, DatabaseError> {
+    if !plan.servers_wanted() {
+        return Ok(Answers::default());
+    }
+    let taken: BTreeSet<String> = plan.known.databases.values().cloned().collect();
+    let answers = ask_all(surroundings, Names::new(taken, before))?;
+    plan.known.reserved = answers.names().map(str::to_owned).collect();
+    Ok(answers)
+}
+
+fn ask_all(surroundings: &Surroundings, names: Names) -> Result<Answers<'_>, DatabaseError> {
+    let Some(stack) = surroundings.stack() else { return Ok(Answers::default()) };
+    let mut answers = Answers::default();
+    for left_out in &surroundings.found.left_out {
+        answers.notices.extend((!left_out.meant).then(|| notices::not_copied(left_out)));
+        answers.left_out.push((left_out.service.clone(), left_out.why.clone()));
+    }
+    let mut asked = Vec::new();
+    for server in &surroundings.found.servers {
+        match one(stack, server)? {
+            Some(answer) => asked.push(answer),
+            None => answers.left_out.push((server.service.name.clone(), IDLE.to_owned())),
+        }
+    }
+    // Who refers comes before what is referred to: a job in Redis names rows, and a row names files.
+    asked.sort_by_key(|(_, facts)| facts.engine.is_sql());
+    answers.notices.extend(asked.iter().flat_map(|(_, facts)| notices::untransactional(facts)));
+    answers.left_out.extend(asked.iter().flat_map(|(client, facts)| left_aside(client, facts)));
+    answers.servers = with_names(asked, names);
+    Ok(answers)
+}
+
+/// Databases of a server that are not copied.
+fn left_aside(client: &Client<'_>, facts: &Facts) -> Vec<(String, String)> {
+    let excluded =
+        client.server().section.exclude.iter().map(|name| format!("{name:?} is excluded by the configuration"));
+    let ours =
+        facts.ours.iter().map(|name| format!("{name:?} was kept by a restore: restore --discard-old removes it"));
+    excluded.chain(ours).map(|why| (client.service().to_owned(), why)).collect()
+}
+
+/// Why an optional server is left out.
+const IDLE: &str = "belongs to a profile that is not in use, and does not run";
+
+/// One server. One that only some profile starts need not run.
+fn one<'a>(stack: &'a dyn Stack, server: &Server) -> Result<Option<(Client<'a>, Facts)>, DatabaseError> {
+    let client = match Client::new(stack, server.clone()) {
+        Err(DatabaseError::NotRunning { .. }) if server.service.optional => return Ok(None),
+        other => other?,
+    };
+    let facts = client.facts()?;
+    demand_the_stated(server, &facts)?;
+    demand_privileges(&client, &facts)?;
+    Ok(Some((client, facts)))
+}
+
+/// A database that its owner names must be there.
+fn demand_the_stated(server: &Server, facts: &Facts) -> Result<(), DatabaseError> {
+    let section = &server.section;
+    let has = |name: &String| facts.databases.iter().any(|database| database.name == *name);
+    match section.databases.iter().find(|name| !has(name) && !section.exclude.contains(name)) {
+        Some(name) => Err(DatabaseError::NoDatabase { service: server.service.name.clone(), database: name.clone() }),
+        None => Ok(()),
+    }
+}
+
+/// Without these a dump would end well and lack something.
+fn demand_privileges(client: &Client<'_>, facts: &Facts) -> Result<(), DatabaseError> {
+    let lacking = facts.databases.iter().find(|database| !database.missing_privileges.is_empty());
+    let Some(database) = lacking else { return Ok(()) };
+    let privileges = database.missing_privileges.join(", ");
+    let quoted = database.name.replace('`', "``");
+    let user = client.sql(
+        None,
+        "SELECT QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', 1)), QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', -1))",
+    )?;
+    let user = user.first().map(|row| row.join("@")).unwrap_or_default();
+    Err(DatabaseError::Privilege {
+        service: client.service().to_owned(),
+        why: format!("without {privileges} on {:?} a dump lacks its triggers, and nobody is told", database.name),
+        grant: format!("GRANT {privileges} ON `{quoted}`.* TO {user}"),
+    })
+}
+
+/// Gives every payload its name, those first that had one.
+fn with_names<'a>(asked: Vec<(Client<'a>, Facts)>, mut names: Names) -> Vec<Asked<'a>> {
+    let all: Vec<Whose> = asked.iter().flat_map(|(client, facts)| whose(client, facts)).collect();
+    let mut named = names.of(&all).into_iter();
+    let mut servers = Vec::new();
+    for (client, facts) in asked {
+        let count = whose(&client, &facts).len();
+        let is_postgres = facts.engine == Engine::Postgres;
+        // First what belongs to the whole server: a restore needs the roles before anything that they own.
+        let globals = is_postgres.then_some(None);
+        let databases = globals.into_iter().chain(facts.databases.iter().cloned().map(Some));
+        let parts = named.by_ref().take(count).zip(databases).map(|(name, database)| Part { name, database }).collect();
+        servers.push(Asked { client, facts, parts });
+    }
+    servers
+}
+
+/// What has to be named of a server, in the order in which it is dumped.
+fn whose(client: &Client<'_>, facts: &Facts) -> Vec<Whose> {
+    let service = client.service();
+    let globals = (facts.engine == Engine::Postgres).then(|| Whose::globals(service));
+    let databases = facts.databases.iter().map(|database| Whose::database(service, &database.name));
+    globals.into_iter().chain(databases).collect()
+}

@@ -1,0 +1,80 @@
+//! What is worth a warning about databases, though they are copied. Pure.
+
+use shipshape_core::archive::manifest::{DatabaseFacts, Manifest, Payload};
+use shipshape_core::database::{Facts, LeftOut};
+use shipshape_core::report::Notice;
+use shipshape_core::units::{ByteSize, counted};
+
+/// How many names a message has.
+const NAMES: usize = 5;
+
+/// Below this size a dump may shrink as it likes, in bytes: what is left then is the schema.
+const WORTH_A_WORD: u64 = 100_000;
+
+/// A database that this version cannot copy.
+pub(super) fn not_copied(left_out: &LeftOut) -> Notice {
+    let message = format!("the service {} {}", left_out.service, left_out.why);
+    let hint = "write its dumps into the application's folder before each backup; and say that you know: label shipshape.backup=false";
+    Notice::new("databases.not_copied", message, hint)
+}
+
+/// Tables that change while they are dumped.
+pub(super) fn untransactional(facts: &Facts) -> Vec<Notice> {
+    let odd = facts.databases.iter().filter(|database| !database.untransactional.is_empty());
+    odd.map(|database| {
+        let names = bounded(&database.untransactional);
+        let message = format!(
+            "tables of {:?} know no transactions, so their copy may be of several moments: {names}",
+            database.name
+        );
+        let hint = "convert them: ALTER TABLE … ENGINE=InnoDB; or stop whoever writes to them meanwhile: [backup] stop";
+        Notice::new("database.untransactional", message, hint)
+    })
+    .collect()
+}
+
+/// An RDB file whose server does not write checksums.
+pub(crate) fn unchecked(service: &str) -> Notice {
+    let message = format!("the dump of the service {service} has no checksum, because the server writes none");
+    Notice::new("database.unchecked", message, "switch it on: rdbchecksum yes")
+}
+
+/// A database that has become absurdly small: an alert, not a refusal.
+pub(crate) fn shrunk(before: &Payload, now: &DatabaseFacts, bytes: u64) -> Option<Notice> {
+    let old = before.database.as_ref().filter(|old| old.engine.is_kin(now.engine))?;
+    let rows = |facts: &DatabaseFacts| facts.tables.values().sum::<u64>();
+    let (had_tables, had_rows) = (old.tables.len() as u64, rows(old));
+    let what = if had_tables > 0 && now.tables.is_empty() {
+        format!("no tables, and the last one had {}", counted(had_tables, "table", "tables"))
+    } else if had_rows > 0 && rows(now) == 0 {
+        format!("no rows, and the last one had {}", counted(had_rows, "row", "rows"))
+    } else if before.bytes_plain >= WORTH_A_WORD && bytes < before.bytes_plain / 2 {
+        format!("{}, and the last one had {}", ByteSize(bytes), ByteSize(before.bytes_plain))
+    } else {
+        return None;
+    };
+    let message = format!("the dump of {} has {what}", before.name);
+    Some(Notice::new("backup.shrunk", message, SHRUNK))
+}
+
+/// What to do about a database that is smaller than it was, or gone.
+const SHRUNK: &str =
+    "if that is not what you did, the last whole copy is safe for now: backup list; keep it by a tag or --no-prune";
+
+/// Databases that the last snapshot had and that no server has any more.
+pub(crate) fn gone(before: &[Payload], now: &Manifest) -> Option<Notice> {
+    let is_there = |payload: &&Payload| now.payloads.iter().any(|other| other.name == payload.name);
+    let lost = before.iter().filter(|payload| payload.database.is_some() && !is_there(payload));
+    let names: Vec<String> = lost.map(|payload| payload.name.clone()).collect();
+    let message = format!("the snapshot lacks databases that the last one had: {}", bounded(&names));
+    (!names.is_empty()).then(|| Notice::new("backup.shrunk", message, SHRUNK))
+}
+
+/// The first names, and how many more there are.
+fn bounded(names: &[String]) -> String {
+    let shown = names.iter().take(NAMES).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(NAMES) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}

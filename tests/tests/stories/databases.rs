@@ -1,0 +1,10 @@
+//! Applications under Docker Compose, with real servers.
+
+mod backup;
+mod drill;
+mod faults;
+mod legacy;
+mod quiesce;
+mod recovery;
+mod redis;
+mod volumes;

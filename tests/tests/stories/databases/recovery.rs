@@ -1,0 +1,156 @@
+//! The worst day: everything was changed, or the server is gone.
+
+use std::fs;
+
+use crate::harness::{Exit, Finished, Project, Tree};
+
+/// What tells whether a fleet is as it was: checksums of all tables, every key with its value, every file.
+struct Fleet {
+    tables: String,
+    keys: String,
+    uploads: Tree,
+    volume: String,
+}
+
+/// Every key of every database with its serialized value.
+const KEYS: &str = "local told = {} \
+    for number = 0, 1 do redis.call('SELECT', number) local keys = redis.call('KEYS', '*') table.sort(keys) \
+    for _, key in ipairs(keys) do \
+    told[#told + 1] = number .. ' ' .. key .. ' ' .. redis.sha1hex(redis.call('DUMP', key)) .. ' ' .. \
+    tostring(redis.call('TTL', key) > 0) end end return told";
+
+impl Fleet {
+    #[track_caller]
+    fn of(project: &Project) -> Self {
+        let tables = project.sql(
+            "database",
+            "SELECT GROUP_CONCAT(CONCAT('`', TABLE_NAME, '`') ORDER BY TABLE_NAME) FROM information_schema.TABLES \
+             WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE'",
+        );
+        let objects = "SELECT TRIGGER_NAME, ACTION_STATEMENT FROM information_schema.TRIGGERS \
+             WHERE TRIGGER_SCHEMA = DATABASE(); \
+            SELECT ROUTINE_NAME, ROUTINE_DEFINITION FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = DATABASE(); \
+            SELECT TABLE_NAME, VIEW_DEFINITION FROM information_schema.VIEWS WHERE TABLE_SCHEMA = DATABASE(); \
+            SELECT EVENT_NAME, STATUS, EVENT_DEFINITION FROM information_schema.EVENTS WHERE EVENT_SCHEMA = DATABASE()";
+        let uploads = Tree::of(&project.app("storage/uploads"));
+        Self {
+            tables: project.sql("database", &format!("CHECKSUM TABLE {tables}; {objects}")),
+            keys: project.redis("cache", &format!("EVAL \"{KEYS}\" 0")),
+            uploads,
+            volume: project.inside("application", "cd /app/storage/app && find . -type f | sort | xargs sha256sum"),
+        }
+    }
+
+    #[track_caller]
+    fn is_as(&self, before: &Self) {
+        assert_eq!(self.tables, before.tables);
+        assert_eq!(self.keys, before.keys);
+        assert_eq!(self.volume, before.volume);
+        before.uploads.equals(&self.uploads);
+    }
+}
+
+#[test]
+fn a_fleet_whose_data_was_changed_and_destroyed_is_as_it_was_after_one_restore() {
+    let fleet = Project::seeded("fleet");
+    fleet.write("storage/uploads/2026/receipt.txt", "paid");
+    let before = Fleet::of(&fleet);
+    fleet.backup();
+
+    fleet.sql("database", "DELETE FROM orders LIMIT 100; DROP TABLE order_log; UPDATE vehicles SET plate = plate");
+    fleet.redis("cache", "FLUSHALL\nSET intruder 1");
+    fs::remove_dir_all(fleet.app("storage/uploads")).unwrap();
+    fleet.write("storage/uploads/new.txt", "new");
+    fleet.inside("application", "rm -rf /app/storage/app/invoices; echo x > /app/storage/app/intruder");
+
+    let restored = fleet.run("restore", &["latest", "--yes"]).gets_done();
+
+    fleet.compose("restart application httpd");
+    Fleet::of(&fleet).is_as(&before);
+    assert!(restored.stdout().contains("__before_"), "the old sides are kept: {restored}");
+}
+
+/// Without any configuration, as on a server that has just been made: nothing but the store, the identity and a folder.
+#[track_caller]
+fn everything_restored(project: &Project, words: &str) -> Finished {
+    let line = format!(
+        "cd / && env -u SHIPSHAPE_CONFIG SHIPSHAPE_STATE='{}' restore latest --all --store '{}' --identity '{}' --app '{}' {words}",
+        project.path("state-of-a-new-server").display(),
+        project.path("store").display(),
+        project.etc("identity.txt").display(),
+        project.path("app").display(),
+    );
+    // The folder that a program starts in may be gone.
+    fs::create_dir_all(project.path("app")).unwrap();
+    let empty = fs::read_dir(project.path("app")).unwrap().next().is_none();
+    let removed = if empty { format!("rmdir '{}' && ", project.path("app").display()) } else { String::new() };
+    project.sh(&format!("{removed}{line}"))
+}
+
+#[test]
+fn one_command_brings_a_fleet_back_onto_an_empty_server() {
+    let fleet = Project::seeded("fleet");
+    let before = Fleet::of(&fleet);
+    fleet.backup();
+    fleet.compose("down --volumes");
+    fs::remove_dir_all(fleet.path("app")).unwrap();
+
+    let restored = everything_restored(&fleet, "").exits_with(Exit::Ok);
+
+    Fleet::of(&fleet).is_as(&before);
+    let data = restored.data();
+    assert!(data["recovery_s"].as_f64().unwrap() > 0.0, "{restored}");
+    let steps: Vec<&str> = data["steps"].as_array().unwrap().iter().filter_map(|step| step["step"].as_str()).collect();
+    assert_eq!(steps.len(), 5, "{restored}");
+    assert!(steps[0].contains("configuration") && steps[2].contains("cache, database"), "{restored}");
+    assert_eq!(restored.stderr().matches("restore: ").count(), 5, "each step is told: {restored}");
+    let running = fleet.compose("ps --services --filter status=running");
+    assert_eq!(running.lines().count(), 8, "{running}");
+    assert!(!restored.stdout().contains("__before_"), "there was nothing to keep: {restored}");
+
+    // Once more, where everything is live: nobody is there to be asked.
+    everything_restored(&fleet, "").exits_with(Exit::Unknown).fails_with("restore.needs_yes");
+    everything_restored(&fleet, "--yes").gets_done();
+    Fleet::of(&fleet).is_as(&before);
+}
+
+#[test]
+fn one_command_brings_postgresql_back_with_its_roles() {
+    let project = Project::seeded("postgres");
+    let dumped = |project: &Project| {
+        let dump = "PGPASSWORD=$POSTGRES_PASSWORD pg_dump -U $POSTGRES_USER $POSTGRES_DB | grep -v 'restrict '";
+        let roles = "PGPASSWORD=$POSTGRES_PASSWORD pg_dumpall --roles-only --no-role-passwords -U $POSTGRES_USER";
+        project.inside("database", dump) + &project.inside("database", &format!("{roles} | grep -v 'restrict '"))
+    };
+    let before = dumped(&project);
+    let documents = Tree::of(&project.app("documents"));
+    project.backup();
+    project.compose("down --volumes");
+    fs::remove_dir_all(project.path("app")).unwrap();
+
+    everything_restored(&project, "").exits_with(Exit::Ok);
+
+    assert_eq!(dumped(&project), before);
+    documents.equals(&Tree::of(&project.app("documents")));
+}
+
+#[test]
+fn a_service_that_does_not_come_up_is_named_and_the_data_stays() {
+    let project = Project::of(
+        "services:\n  cache:\n    image: shipshape.test/redis:8\n    command: [redis-server, --save, '']\n  \
+         worker:\n    image: shipshape.test/app:1\n    entrypoint: [sh, -c, 'test -e /work/ready && sleep 600']\n    \
+         volumes: ['./work:/work:ro']\n",
+    );
+    project.write("work/ready", "");
+    project.up();
+    project.redis("cache", "SET a 1");
+    fs::remove_file(project.app("work/ready")).unwrap();
+    project.backup();
+    project.compose("down --volumes");
+    fs::remove_dir_all(project.path("app")).unwrap();
+
+    let restored = everything_restored(&project, "").exits_with(Exit::Warning).warns_of("restore.not_up");
+
+    assert!(restored.stdout().contains("worker did not come up"), "{restored}");
+    assert_eq!(project.redis("cache", "GET a"), "1");
+}
