@@ -1,9 +1,12 @@
-//! Restores a file that somebody brings: an archive of the old script, a payload or a pack taken out of a store, any tar.
+//! Restores a file that somebody brings: an archive or a dump of the old script, a payload or a pack taken out of a store,
+//! any tar.
 //! Nothing in it is believed before it is unpacked and proven beside what is live.
 //!
 //! In place it replaces what it holds and leaves everything else: an archive does not tell what it was made of, so what it
 //! lacks may never have been in it.
 
+mod dump;
+mod error;
 mod sniff;
 
 use std::fs::{self, File};
@@ -13,11 +16,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use shipshape_core::archive::entry::Time;
-use shipshape_core::archive::keys::{Identities, KeyError};
-use shipshape_core::archive::unseal::UnsealError;
+use shipshape_core::archive::keys::Identities;
+use shipshape_core::archive::unseal::{Plain, UnsealError};
 use shipshape_core::clock::Stopwatch;
-use shipshape_core::error::{Explain, Failure};
-use shipshape_core::exit::Exit;
+use shipshape_core::error::Failure;
 use shipshape_core::name;
 use shipshape_core::progress::Progress;
 use shipshape_core::run::Outcome;
@@ -25,109 +27,37 @@ use shipshape_core::signal;
 use shipshape_core::units::ByteSize;
 
 use crate::ask;
-use crate::cli::With;
+use crate::cli::{RestoreArgs, With};
+use crate::database::Dump;
 use crate::members::{Members, Origin};
 use crate::metadata::Basics;
 use crate::pick::Picked;
 use crate::place::{Done, Target, discard_older, in_folder, shown, untouchable, warnings};
+use crate::select::SelectError;
 use crate::stage::{Domain, Stage};
 use crate::swap::{self, scope::Scope};
 use crate::target::TargetError;
 use crate::tree::{Tree, Twice};
 use crate::unpack::{self, UnpackError, Unpacked, tars};
 
-use sniff::Found;
-
-/// Why a file cannot be restored.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum BareError {
-    /// It cannot be read.
-    #[error("cannot read {path}")]
-    Read {
-        /// The file.
-        path: String,
-        /// Why.
-        #[source]
-        cause: io::Error,
-    },
-    /// It has no bytes, or an archive in it no members.
-    #[error("{path} is empty")]
-    Empty {
-        /// The file.
-        path: String,
-    },
-    /// It holds nothing but what restores keep for themselves.
-    #[error("{path} holds nothing but folders of earlier restores")]
-    OnlyOurs {
-        /// The file.
-        path: String,
-    },
-    /// It is a dump of a database.
-    #[error("{path} looks like a dump of a database")]
-    Dump {
-        /// The file.
-        path: String,
-    },
-    /// It is of no kind that is known.
-    #[error("{path} is nothing that restore knows")]
-    Unknown {
-        /// The file.
-        path: String,
-    },
-    /// It cannot be decrypted or decompressed.
-    #[error(transparent)]
-    Unseal(#[from] UnsealError),
-    /// The identity cannot be used.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-}
-
-impl Explain for BareError {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Read { .. } => "archive.unreadable",
-            Self::Empty { .. } => "archive.empty",
-            Self::OnlyOurs { .. } => "archive.only_ours",
-            Self::Dump { .. } | Self::Unknown { .. } => "archive.unknown",
-            Self::Unseal(UnsealError::Damaged { .. }) => "archive.damaged",
-            Self::Unseal(cause) => cause.code(),
-            Self::Key(cause) => cause.code(),
-        }
-    }
-
-    fn hint(&self) -> String {
-        match self {
-            Self::Read { path, .. } => format!("check that it exists and is yours: ls -l {path}"),
-            Self::Empty { .. } => "nothing was changed; take another copy of the file, an older one if need be".to_owned(),
-            Self::OnlyOurs { .. } => {
-                "nothing was changed; to look at an old side, unpack it with GNU tar into a folder of its own".to_owned()
-            }
-            Self::Dump { .. } => "this version restores files and SQLite; load it with the database's own client".to_owned(),
-            Self::Unknown { .. } => {
-                "known are tars (plain, gzip, zstd) and env_* files, each also encrypted by age; for a snapshot give its id".to_owned()
-            }
-            Self::Unseal(UnsealError::Damaged { .. }) => "nothing was changed; take another copy of the file".to_owned(),
-            Self::Unseal(cause) => cause.hint(),
-            Self::Key(cause) => cause.hint(),
-        }
-    }
-
-    fn exit(&self) -> Exit {
-        match self {
-            Self::Empty { .. } => Exit::Critical,
-            Self::Read { .. } | Self::OnlyOurs { .. } | Self::Dump { .. } | Self::Unknown { .. } => Exit::Unknown,
-            Self::Unseal(cause) => cause.exit(),
-            Self::Key(cause) => cause.exit(),
-        }
-    }
-}
+use error::BareError;
+use dump::Proven;
+use sniff::{Found, Kind};
 
 /// Restores the file, in place below the application's folder or into a folder of its own.
 pub(crate) fn restore(with: &With<'_>, file: &Path) -> Result<Outcome, Failure> {
     let flags = &with.args.restore;
     let (opened, facts) = open(file)?;
     let identities = identities(with)?;
-    let found = sniff::open(Box::new(Interruptible(opened)), file, &identities)?;
+    let mut found = sniff::open(Box::new(Interruptible(opened)), file, &identities)?;
+    if let Found::Dump(kind, plain) = found {
+        let proven = prove(flags, file, &facts, kind, plain)?;
+        if flags.into.is_none() || dump::new_name(flags.into.as_ref()).is_some() {
+            let open = || Ok(Dump { name: shown(file), reader: reopen(file, &identities)?, promise: None });
+            return dump::restore(with, file, &proven, open);
+        }
+        found = Found::Dump(kind, reopen(file, &identities)?);
+    }
     let target = Target::new(with, app_dir(with)?)?;
     let preview = format!("{}, {}\n", shown(file), ByteSize(facts.len()))
         + &crate::place::destination(&target, flags.discard_old)?;
@@ -172,6 +102,33 @@ fn open(file: &Path) -> Result<(File, fs::Metadata), BareError> {
         return Err(failed(io::ErrorKind::IsADirectory.into()));
     }
     if facts.is_file() && facts.len() == 0 { Err(BareError::Empty { path: shown(file) }) } else { Ok((opened, facts)) }
+}
+
+/// Reads a dump to its end. It will be read again to be loaded, and nothing can be picked out of it.
+fn prove(flags: &RestoreArgs, file: &Path, facts: &fs::Metadata, kind: Kind, plain: Plain) -> Result<Proven, Failure> {
+    if let Some(path) = flags.path.first() {
+        return Err(SelectError::Both { first: format!("--path {path}"), second: "a dump, which has no paths," }.into());
+    }
+    if !facts.is_file() {
+        return Err(BareError::NotAFile { path: shown(file) }.into());
+    }
+    let proven = dump::prove(kind, plain, file);
+    // What broke may be the run.
+    signal::check()?;
+    Ok(proven?)
+}
+
+/// The plain bytes of a dump, once more.
+fn reopen(file: &Path, identities: &Identities) -> Result<Plain, UnsealError> {
+    let object = shown(file);
+    let failed = |cause| UnsealError::Damaged { object: object.clone(), cause };
+    let opened = File::open(file).map_err(failed)?;
+    match sniff::open(Box::new(Interruptible(opened)), file, identities) {
+        Ok(Found::Dump(_, plain)) => Ok(plain),
+        Ok(Found::Tar(_) | Found::Environment(_)) => Err(failed(io::Error::other("it was replaced meanwhile"))),
+        Err(BareError::Unseal(refused)) => Err(refused),
+        Err(other) => Err(failed(io::Error::other(other))),
+    }
 }
 
 /// A file that ends with an error when the run is asked to stop: devices and pipes may never end.
@@ -224,6 +181,7 @@ fn build(
             tars::foreign(Members::new(plain, &shown(file), Origin::File), picked, &mut tree, &progress)?
         }
         Found::Environment(bytes) => environment(&mut tree, &bytes, facts)?,
+        Found::Dump(_, plain) => dump::unpack(&mut tree, plain, file, &progress)?,
     };
     progress.finish();
     if !unpacked.is_empty() {

@@ -4,16 +4,23 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
-use shipshape_core::cli::{CommonArgs, StoreArgs, parse};
+use shipshape_core::alert::Job;
+use shipshape_core::cli::{AlertArgs, CommonArgs, StoreArgs, parse};
 use shipshape_core::config::Config;
 use shipshape_core::error::Failure;
 use shipshape_core::run::{Outcome, Run};
 
 use crate::select::{self, Asked, SelectError, report};
-use crate::{bare, list, place, verify};
+use crate::{all, bare, drill, list, place, undo, verify};
 
 const TOOL: &str = "restore";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What runs without somebody who waits for it, as alerts know it.
+const VERIFY: Job = Job { name: "restore.verify", fleeting: &[] };
+
+/// The same for rehearsals.
+const DRILL: Job = Job { name: "restore.drill", fleeting: &[] };
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,10 +34,16 @@ Examples:
       one database
   restore files_20251120_020000.tar.gz --app /srv/demo
       a file of the old script
+  restore db_20251120_020000.sql.gz --app /srv/demo
+      a dump of it: proven, loaded beside the live database, and swapped
   restore list latest '*.jpg'
       what is inside, like `ls -l`
   backup | restore verify -
       a new snapshot, proven by reading it back with the key
+  backup | restore drill -
+      a rehearsal: everything is loaded into scratch containers, compared, timed and removed again
+  restore latest --all --store /mnt/backups --identity key.txt --app /srv/demo
+      onto a new server: compose files, databases, files and volumes, then everything starts
   restore --discard-old --app /srv/demo
       removes the old side that the last restore kept
 
@@ -38,10 +51,10 @@ What is restored is built and checked beside what is live, and swapped with it o
 Exit status: 0 done, 1 done but look at the warnings, 2 failed or not whole, 3 could not run, 128+N on signal N.";
 
 /// Puts a snapshot back without endangering what is live
-#[derive(Parser, Debug)]
+#[derive(Parser, Clone, Debug)]
 #[command(after_help = EXAMPLES, subcommand_precedence_over_arg = true, subcommand_negates_reqs = true)]
 #[command(
-    override_usage = "restore SNAPSHOT|latest|FILE|- [OPTIONS]\n       restore list SNAPSHOT [GLOB]\n       restore verify SNAPSHOT|latest|-|--all"
+    override_usage = "restore SNAPSHOT|latest|FILE|- [OPTIONS]\n       restore list SNAPSHOT [GLOB]\n       restore verify SNAPSHOT|latest|-|--all\n       restore drill [SNAPSHOT|latest|-]"
 )]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -53,12 +66,14 @@ pub(crate) struct Args {
     pub(crate) identity: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) restore: RestoreArgs,
+    #[command(flatten)]
+    alert: AlertArgs,
     #[command(subcommand)]
     command: Option<Command>,
 }
 
 /// What to restore, and where to.
-#[derive(ClapArgs, Debug, Default)]
+#[derive(ClapArgs, Clone, Debug, Default)]
 pub(crate) struct RestoreArgs {
     /// An id or its beginning, `latest`, a file, or `-` for a report of backup on standard input
     #[arg(value_name = "SNAPSHOT|latest|FILE|-")]
@@ -72,9 +87,20 @@ pub(crate) struct RestoreArgs {
     /// Only what matches, and what is below a folder that does: *.jpg, uploads/2026
     #[arg(long, value_name = "GLOB", num_args = 1..)]
     pub(crate) path: Vec<String>,
-    /// Into this folder, which must be empty or not exist; without it, in place
-    #[arg(long, value_name = "DIR")]
+    /// Into this folder, which must be empty or not exist; without it, in place. For a database of a server alone, a name
+    /// without a slash is that of a new database beside the live one
+    #[arg(long, value_name = "DIR|NAME")]
     pub(crate) into: Option<PathBuf>,
+    /// The service whose server takes the databases, where several could
+    #[arg(long, value_name = "NAME")]
+    pub(crate) service: Option<String>,
+    /// The database that a dump given as a file takes the place of, where the dump does not say it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) database: Option<String>,
+    /// Everything, onto a server that has nothing yet: the compose files first, then databases, files and volumes, then all
+    /// services start
+    #[arg(long, conflicts_with_all = ["only", "path", "into", "service", "database"])]
+    pub(crate) all: bool,
     /// In place without asking
     #[arg(long, short)]
     pub(crate) yes: bool,
@@ -86,7 +112,7 @@ pub(crate) struct RestoreArgs {
     pub(crate) discard_old: bool,
 }
 
-#[derive(Subcommand, Debug)]
+#[derive(Subcommand, Clone, Debug)]
 enum Command {
     /// List what is in a snapshot, like `ls -l`
     List {
@@ -106,6 +132,24 @@ enum Command {
         #[arg(long, conflicts_with = "snapshot")]
         all: bool,
     },
+    /// Put back what the last restore in place has replaced; another undo takes this one back
+    Undo {
+        /// Without asking
+        #[arg(long, short)]
+        yes: bool,
+        /// Say what would be done, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Rehearse a restore: load everything where nothing is live, compare it with the manifest, say how long it took
+    Drill {
+        /// An id or its beginning, `latest`, or `-` for a report of backup
+        #[arg(value_name = "SNAPSHOT|latest|-", default_value = "latest")]
+        snapshot: String,
+        /// Where files are unpacked for the time being; in the state folder unless said
+        #[arg(long, value_name = "DIR")]
+        scratch: Option<PathBuf>,
+    },
 }
 
 /// The whole program.
@@ -120,7 +164,16 @@ pub(crate) fn main() -> ExitCode {
 }
 
 pub(crate) fn carry_out(run: &Run, args: &Args) -> Result<Outcome, Failure> {
-    let config = Config::load(&args.common, args.store.app.as_deref())?;
+    let app = args.store.app.as_deref();
+    if args.alert.test_alert {
+        return run.test_alert(app);
+    }
+    match &args.command {
+        Some(Command::Verify { .. }) => run.job(VERIFY),
+        Some(Command::Drill { .. }) => run.job(DRILL),
+        Some(Command::List { .. } | Command::Undo { .. }) | None => {}
+    }
+    let config = run.config(app)?;
     let with = With { run, args, config: &config };
     let word = args.restore.snapshot.as_deref();
     match &args.command {
@@ -130,6 +183,8 @@ pub(crate) fn carry_out(run: &Run, args: &Args) -> Result<Outcome, Failure> {
         }
         Some(Command::List { snapshot, glob }) => list::list(&with.open(snapshot)?, glob.as_deref()),
         Some(Command::Verify { snapshot, .. }) => verify::verify(&with, snapshot.as_deref()),
+        Some(Command::Undo { yes, dry_run }) => undo::undo(&with, *yes, *dry_run),
+        Some(Command::Drill { snapshot, scratch }) => drill::drill(&with, snapshot, scratch.as_deref()),
         None => restore(&with, word),
     }
 }
@@ -141,6 +196,10 @@ fn restore(with: &With<'_>, word: Option<&str>) -> Result<Outcome, Failure> {
         return place::discard_old(with);
     }
     match select::understand(word, flags.at.as_deref())? {
+        Asked::File(_) if flags.all => {
+            Err(SelectError::Both { first: "--all".to_owned(), second: "a file, which is not everything," }.into())
+        }
+        asked if flags.all => all::restore(with, asked),
         Asked::File(_) if !flags.only.is_empty() => {
             let first = format!("--only {}", flags.only.join(" "));
             Err(SelectError::Both { first, second: "a file, which has no payloads," }.into())
@@ -176,10 +235,12 @@ impl With<'_> {
             }
         };
         let identity = self.args.identity.clone();
-        Ok((select::open(self.run, self.config, &self.args.store, told.as_ref(), identity)?, wanted))
+        let unknown = if self.args.restore.all { select::Unknown::TakeTheOnly } else { select::Unknown::Refuse };
+        Ok((select::open(self.run, self.config, &self.args.store, told.as_ref(), identity, unknown)?, wanted))
     }
 
-    fn snapshot(&self, asked: Asked, only: &[String]) -> Result<select::Snapshot, Failure> {
+    /// A snapshot, and what opens it.
+    pub(crate) fn snapshot(&self, asked: Asked, only: &[String]) -> Result<select::Snapshot, Failure> {
         let (opened, wanted) = self.store(asked)?;
         let id = opened.choose(&wanted, only)?;
         opened.into_snapshot(&id)

@@ -2,11 +2,14 @@
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests arrange their files as they please"))]
 
+mod all;
 mod ask;
 mod bare;
 mod beneath;
 mod cli;
 mod content;
+mod database;
+mod drill;
 mod list;
 mod members;
 mod metadata;
@@ -20,6 +23,7 @@ mod target;
 #[cfg(test)]
 mod testing;
 mod tree;
+mod undo;
 mod unpack;
 mod verify;
 

@@ -80,7 +80,8 @@ impl Picked {
         let is_meant = |payload: &Payload| only.is_empty() || only.contains(&payload.name);
         let (databases, rest): (Vec<_>, Vec<_>) =
             manifest.payloads.iter().cloned().partition(|payload| payload.kind == PayloadKind::Database);
-        let databases = databases.into_iter().filter(is_meant).collect();
+        // What is in a database has no path.
+        let databases = databases.into_iter().filter(|payload| is_meant(payload) && paths.is_empty()).collect();
         let (mut payloads, others): (Vec<_>, Vec<_>) = rest.into_iter().partition(is_meant);
         payloads.sort_by_key(|payload| payload.kind);
         Ok(Self { payloads, databases, others, paths: Patterns::new(paths)?, companions: HashSet::new() })

@@ -5,10 +5,13 @@
 
 mod domains;
 mod error;
-mod facts;
+pub(crate) mod facts;
 mod in_use;
+mod mounted;
 mod preview;
+mod servers;
 mod told;
+mod volumes;
 
 use std::path::PathBuf;
 
@@ -21,6 +24,7 @@ use shipshape_core::state::StateDir;
 
 use crate::ask;
 use crate::cli::With;
+use crate::database::{self, Name, Plan, Records, Swapped};
 use crate::pick::Picked;
 use crate::select::Snapshot;
 use crate::stage::{Existing, Stage};
@@ -28,8 +32,10 @@ use crate::swap::{self, kept, scope::Scope};
 use crate::unpack::{self, Unpacked};
 
 pub(crate) use domains::in_folder;
-use error::PlaceError;
+pub(crate) use error::PlaceError;
 use facts::Facts;
+use mounted::Mounted;
+use servers::Servers;
 pub(crate) use preview::{destination, shown};
 pub(crate) use told::{Done, discard_older, warnings};
 
@@ -82,10 +88,15 @@ pub(crate) fn restore(with: &With<'_>, snapshot: &Snapshot) -> Result<Outcome, F
         // In a folder of its own nothing must stay for their sake, so they need not even be whole.
         picked.others.clear();
     }
+    if let Some(name) = servers::named(flags.into.as_deref(), &picked) {
+        return servers::beside(with, snapshot, &picked, name);
+    }
     let facts = Facts::gather(snapshot, &picked)?;
     picked.companions = facts.companions(&snapshot.manifest.payloads);
     let target = Target::new(with, snapshot.app.dir.clone().or_else(|| facts.app_dir()))?;
-    let preview = preview::snapshot(with, snapshot, &picked, &facts, &target)?;
+    let servers = Servers::open(with, &snapshot.app.name, &target, &picked)?;
+    let plan = servers.plan(with, snapshot, &picked, Name::Own)?;
+    let preview = preview::snapshot(with, snapshot, &picked, &facts, &target, plan.as_ref())?;
     if flags.dry_run {
         with.run.only_looks();
         return Ok(preview::outcome(snapshot, preview, &target)?);
@@ -93,21 +104,62 @@ pub(crate) fn restore(with: &With<'_>, snapshot: &Snapshot) -> Result<Outcome, F
     if matches!(target, Target::InPlace(_)) && !flags.yes {
         ask::confirm(&preview.text)?;
     }
+    match plan {
+        Some(plan) if picked.payloads.is_empty() => {
+            servers::alone(with, snapshot, &servers, &plan, &shown(target.folder()))
+        }
+        plan => {
+            let plan = plan.as_ref();
+            let decided = Decided { picked: &picked, facts: &facts, target: &target, servers: &servers, plan };
+            carry_out(with, snapshot, &decided)
+        }
+    }
+}
+
+/// All that is decided before anything is done.
+struct Decided<'a> {
+    picked: &'a Picked,
+    facts: &'a Facts,
+    target: &'a Target,
+    servers: &'a Servers,
+    plan: Option<&'a Plan<'a>>,
+}
+
+/// Builds everything beside what is live, databases first, and swaps it in the same order.
+fn carry_out(with: &With<'_>, snapshot: &Snapshot, decided: &Decided<'_>) -> Result<Outcome, Failure> {
+    let Decided { picked, facts, target, servers, plan } = *decided;
     let watch = Stopwatch::start();
-    let domains = domains::of(&target, &facts, facts.complete(&picked))?;
-    let mut stage = Stage::open(domains, snapshot.manifest.id.as_str(), target.existing())?;
-    let unpacked = build(with, snapshot, &picked, &stage)?;
-    let scope = scope(with, snapshot, &facts, &unpacked)?;
-    let mut warnings = in_use::warnings(unpacked.databases().map(|path| told::live(path, &stage, &target)));
-    let swapped = swap::swap(&mut stage, &scope)?;
+    let domains = domains::of(target, facts, picked)?;
+    let id = snapshot.manifest.id.as_str();
+    let mut stage = Stage::open(domains, id, target.existing())?;
+    let unpacked = build(with, snapshot, picked, &stage)?;
+    let waiting = plan.map(|plan| plan.load(&servers.records, id)).transpose()?;
+    let mounted = Mounted::look(&stage, target);
+    let scope = Scope { pinned: mounted.folders(), ..scope(with, snapshot, facts, &unpacked)? };
+    let mut warnings = in_use::warnings(unpacked.databases().map(|path| told::live(path, &stage, target)));
+    let databases = waiting.map(|waiting| waiting.swap(servers::files_of(&stage))).transpose()?;
+    let swapped = match swap::swap(&mut stage, &scope) {
+        Ok(swapped) => swapped,
+        Err(failed) => {
+            databases.map_or(Ok(()), Swapped::back)?;
+            return Err(failed.into());
+        }
+    };
+    let databases = servers::Told::done(databases);
+    warnings.extend(mounted.warnings());
+    let flags = &with.args.restore;
     if facts.is_all(flags) || flags.discard_old {
         discard_older(&stage, &swapped)?;
+        warnings.extend(servers::discard_older(with, servers));
     }
-    let done = Done { picked: &picked, unpacked: &unpacked, swapped: &swapped, target: &target, took: watch.elapsed() };
+    let done = Done { picked, unpacked: &unpacked, swapped: &swapped, target, took: watch.elapsed() };
     warnings.extend(stage.recovered());
     warnings.extend(told::partial(snapshot, &flags.only));
-    warnings.extend(warnings_of(&facts, &unpacked, &swapped));
-    Ok(Outcome { warnings, ..done.outcome(snapshot, &stage) })
+    warnings.extend(warnings_of(facts, &unpacked, &swapped));
+    let mut outcome = done.outcome(snapshot, &stage, databases.amount());
+    databases.add_to(&mut outcome);
+    warnings.extend(databases.notices);
+    Ok(Outcome { warnings, ..outcome })
 }
 
 fn warnings_of(facts: &Facts, unpacked: &Unpacked, swapped: &swap::Swapped) -> Vec<shipshape_core::report::Notice> {
@@ -150,18 +202,22 @@ pub(crate) fn untouchable(with: &With<'_>, store: Option<&std::path::Path>) -> R
     Ok(folders.map(|folder| folder.canonicalize().unwrap_or_else(|_| folder.to_owned())).collect())
 }
 
-/// Removes the old sides that earlier restores kept.
+/// Removes the old sides that earlier restores kept, of files and of databases.
 pub(crate) fn discard_old(with: &With<'_>) -> Result<Outcome, Failure> {
     let app = with.config.app(with.args.store.app.as_deref())?;
     with.run.app(&app.name);
     let folder = app.dir.ok_or(PlaceError::NoTarget)?;
-    let found = kept::all(&folder)?;
-    let would = with.args.restore.dry_run;
-    if would {
+    let records = Records::open(&with.args.common, &app.name)?;
+    if with.args.restore.dry_run {
         with.run.only_looks();
+        let databases = database::kept::named(&records.kept()?);
+        return Ok(told::discarded(&kept::all(&folder)?.into_iter().collect::<Vec<_>>(), databases, true));
     }
-    let discarded = if would { found.into_iter().collect() } else { kept::discard(found)? };
-    Ok(told::discarded(&discarded, would))
+    let _lock = records.lock()?;
+    database::recover(&records, with.config)?.into_iter().for_each(|notice| with.run.warn(notice));
+    let databases = database::kept::discard(&records, with.config, |_| true)?;
+    let folders = kept::discard(kept::all(&folder)?)?;
+    Ok(told::discarded(&folders, databases, false))
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ pub(crate) mod report;
 
 use std::path::PathBuf;
 
-use shipshape_core::archive::catalog;
 pub(crate) use shipshape_core::archive::catalog::Wanted;
+use shipshape_core::archive::catalog::{self, CatalogError};
 use shipshape_core::archive::keys::{Identities, KeyError};
 use shipshape_core::archive::manifest::{Manifest, Payload, PayloadKind};
 use shipshape_core::archive::names::{Place, SnapshotId};
@@ -121,6 +121,16 @@ pub(crate) struct Opened {
     identity: Option<PathBuf>,
 }
 
+/// What to do where the store does not have the application. The folder on a new server may be called otherwise, and the
+/// file that names the application is still to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unknown {
+    /// That is an error.
+    Refuse,
+    /// The only one that it has is meant.
+    TakeTheOnly,
+}
+
 /// Opens the store that flags, a report or the configuration name, at the application that they name.
 pub(crate) fn open(
     run: &Run,
@@ -128,14 +138,23 @@ pub(crate) fn open(
     flags: &StoreArgs,
     told: Option<&Told>,
     identity: Option<PathBuf>,
+    unknown: Unknown,
 ) -> Result<Opened, Failure> {
-    let app = config.app(flags.app.as_deref().or(told.and_then(|told| told.app.as_deref())))?;
+    let mut app = config.app(flags.app.as_deref().or(told.and_then(|told| told.app.as_deref())))?;
     run.app(&app.name);
     let named_store = flags.store.as_deref().or(told.and_then(|told| told.store.as_deref()));
     let (store, _) = store::open(&opening::url(config, named_store)?)?;
     let named_host = flags.host.as_deref().or(told.and_then(|told| told.host.as_deref()));
     let own_host = told.map_or_else(|| config.host(None), |told| told.machine.clone());
-    let place = catalog::find_place(store.as_ref(), &app.name, named_host, &own_host)?;
+    let find = |name: &str| catalog::find_place(store.as_ref(), name, named_host, &own_host);
+    let place = match (find(&app.name), unknown) {
+        (Err(CatalogError::NoApp { known, .. }), Unknown::TakeTheOnly) if known.len() == 1 => {
+            app.name = known.concat();
+            run.app(&app.name);
+            find(&app.name)?
+        }
+        (found, _) => found?,
+    };
     let elsewhere = named_host.is_none() && place.host != own_host;
     let note = elsewhere.then(|| format!("taken from host {}: {own_host} has no snapshot of {}", place.host, app.name));
     Ok(Opened { store, place, app, note, identity: identity.or_else(|| config.restore.identity_file.clone()) })

@@ -34,7 +34,7 @@ use crate::beneath::Root;
 use crate::metadata::{Dresser, forget_inherited};
 use crate::swap::journal::{Journal, KEPT, Place, STAGING};
 use crate::swap::{Recovered, recover};
-use crate::target::TargetError;
+use crate::target::{TargetError, path_of};
 
 /// A folder that a restore may write to: the application's, one that lies elsewhere, or a mount point below them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,12 +45,20 @@ pub(crate) struct Domain {
     pub(crate) live: PathBuf,
     /// Paths of the snapshot in it that come back completely: what the snapshot lacks in there goes.
     pub(crate) complete: Vec<Vec<u8>>,
+    /// The volume that it would be, and that this machine does not have.
+    pub(crate) missing: Option<String>,
 }
 
 impl Domain {
     /// A folder in which nothing goes but what is replaced.
     pub(crate) fn new(prefix: Vec<u8>, live: PathBuf) -> Self {
-        Self { prefix, live, complete: Vec::new() }
+        Self { prefix, live, complete: Vec::new(), missing: None }
+    }
+
+    /// A volume that is not here: nothing can be written to it, and most often nothing is to be.
+    pub(crate) fn missing(prefix: Vec<u8>, volume: &str) -> Self {
+        let live = Path::new("/").join(path_of(&prefix));
+        Self { missing: Some(volume.to_owned()), ..Self::new(prefix, live) }
     }
 }
 
@@ -151,6 +159,9 @@ impl Stage {
     pub(crate) fn staged(&self, index: usize) -> Result<&Staged, TargetError> {
         if let Some(staged) = self.staged[index].get() {
             return Ok(staged);
+        }
+        if let Some(volume) = &self.domains[index].missing {
+            return Err(TargetError::NoVolume { volume: volume.clone() });
         }
         self.add(index, Claimed::take(&self.domains[index])?)?;
         self.staged(index)
@@ -275,6 +286,7 @@ impl Staged {
             staging: self.staging.clone(),
             kept: numbered(&domain.live, KEPT, &of),
             made: self.claimed.made.is_some(),
+            from: None,
         }
     }
 }
@@ -315,7 +327,7 @@ fn make_missing(folder: &Path) -> Result<Option<PathBuf>, TargetError> {
 }
 
 /// One restore at a time writes to a folder. The lock is on the folder itself and dies with the process.
-fn lock(folder: BorrowedFd<'_>, path: &Path) -> Result<(), TargetError> {
+pub(crate) fn lock(folder: BorrowedFd<'_>, path: &Path) -> Result<(), TargetError> {
     match flock(folder, FlockOperation::NonBlockingLockExclusive) {
         Err(Errno::WOULDBLOCK) => Err(LockError::Held { path: path.to_owned(), holder: None }.into()),
         // Some network file systems cannot lock folders.
@@ -324,13 +336,13 @@ fn lock(folder: BorrowedFd<'_>, path: &Path) -> Result<(), TargetError> {
 }
 
 /// `PREFIX` and `of`, with a number where that is taken.
-fn unused(folder: &Path, prefix: &str, of: &str) -> PathBuf {
+pub(crate) fn unused(folder: &Path, prefix: &str, of: &str) -> PathBuf {
     let plain = folder.join(format!("{prefix}{of}"));
     if fs::symlink_metadata(&plain).is_err() { plain } else { numbered(folder, prefix, of) }
 }
 
 /// The same, always with a number.
-fn numbered(folder: &Path, prefix: &str, of: &str) -> PathBuf {
+pub(crate) fn numbered(folder: &Path, prefix: &str, of: &str) -> PathBuf {
     let mut number = 1;
     loop {
         let path = folder.join(format!("{prefix}{of}-{number}"));

@@ -20,6 +20,7 @@ pub(crate) mod journal;
 pub(crate) mod kept;
 mod recover;
 pub(crate) mod scope;
+pub(crate) mod undo;
 mod units;
 
 use std::collections::HashSet;
@@ -131,6 +132,11 @@ fn open_up(stage: &Stage, opened: &[(usize, Vec<u8>)]) -> Result<(), TargetError
 
 /// The units in order, then the mark in the journal that all are done.
 fn carry_out(stage: &Stage, journal: &mut Journal) -> Result<(), TargetError> {
+    exchange_all(journal, || stage.sync())
+}
+
+/// The same, with what makes the renames durable.
+fn exchange_all(journal: &mut Journal, sync: impl Fn() -> Result<(), TargetError>) -> Result<(), TargetError> {
     let sides = Opened::all(journal)?;
     for (number, unit) in journal.units.iter().enumerate() {
         signal::check()?;
@@ -139,7 +145,7 @@ fn carry_out(stage: &Stage, journal: &mut Journal) -> Result<(), TargetError> {
         }
     }
     // The renames must be on disk before the journal says that they are.
-    stage.sync()?;
+    sync()?;
     journal.done = true;
     journal.write()
 }

@@ -81,6 +81,12 @@ pub(crate) enum TargetError {
         /// The folder.
         path: PathBuf,
     },
+    /// What is restored belongs into a volume that is not here.
+    #[error("what is restored belongs into the volume {volume}, which is not to be found here")]
+    NoVolume {
+        /// Its name at the time of the snapshot.
+        volume: String,
+    },
 }
 
 impl TargetError {
@@ -123,6 +129,7 @@ impl Explain for TargetError {
             Self::JournalDamaged { .. } => "restore.journal",
             Self::InTheWay { .. } => "restore.in_the_way",
             Self::NotEmpty { .. } => "restore.not_empty",
+            Self::NoVolume { .. } => "volume.missing",
         }
     }
 
@@ -147,6 +154,10 @@ impl Explain for TargetError {
             Self::InTheWay { path, .. } => {
                 format!("nothing was changed; move {path} away, or restore elsewhere: --into DIR")
             }
+            Self::NoVolume { .. } => {
+                "nothing was changed; make it, in the application's folder: docker compose up --no-start; or --into DIR"
+                    .to_owned()
+            }
             Self::NotEmpty { path } => {
                 format!("nothing was changed; choose a folder that does not exist: --into {}-restored", path.display())
             }
@@ -160,7 +171,9 @@ impl Explain for TargetError {
             Self::Interrupted(cause) => cause.exit(),
             Self::Held(cause) => cause.exit(),
             Self::Journal(cause) => cause.exit(),
-            Self::JournalDamaged { .. } | Self::InTheWay { .. } | Self::NotEmpty { .. } => Exit::Unknown,
+            Self::JournalDamaged { .. } | Self::InTheWay { .. } | Self::NotEmpty { .. } | Self::NoVolume { .. } => {
+                Exit::Unknown
+            }
         }
     }
 }

@@ -360,7 +360,10 @@ impl<'a> Writer<'a> {
         let header = Header {
             format: index::FORMAT,
             app_dir: app_dir.clone(),
-            roots: [Root { prefix: b".".as_slice().into(), path: app_dir, volume: None }].into_iter().chain(outside).collect(),
+            roots: [Root { prefix: b".".as_slice().into(), path: app_dir, volume: None }]
+                .into_iter()
+                .chain(outside)
+                .collect(),
             exclude: self.made.exclude.iter().map(|name| (*name).to_owned()).collect(),
             started: Utc::now(),
         };

@@ -1,4 +1,4 @@
-//! What a file is, by its bytes and not by its name: encrypted, compressed, a tar.
+//! What a file is, by its bytes and not by its name: encrypted, compressed, a tar, a dump.
 
 use std::io::{self, Cursor, Read};
 use std::path::Path;
@@ -7,6 +7,8 @@ use shipshape_core::archive::keys::Identities;
 use shipshape_core::archive::names::Wrapping;
 use shipshape_core::archive::unseal::{Plain, unwrap};
 use shipshape_core::config::{Compression, Encryption};
+use shipshape_core::database::Engine;
+use shipshape_core::database::dump::{self, Content, Scanner};
 
 use super::{BareError, read_bounded};
 use crate::content::fill;
@@ -21,6 +23,10 @@ const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 /// A tar's first block tells that it is one.
 const HEAD: usize = 512;
+/// How the archives of `pg_dump --format=custom` begin.
+const PG_ARCHIVE: &[u8] = b"PGDMP";
+/// What stands in the head of a dump of a whole PostgreSQL server.
+const CLUSTER: &[u8] = b"PostgreSQL database cluster dump";
 /// Hundred times what a `.env` has.
 const ENVIRONMENT_LIMIT: u64 = 1024 * 1024;
 
@@ -30,6 +36,17 @@ pub(super) enum Found {
     Tar(Plain),
     /// A copy of `.env`.
     Environment(Vec<u8>),
+    /// A dump of a database.
+    Dump(Kind, Plain),
+}
+
+/// What a dump is of, by its first bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Kind {
+    /// What wrote it.
+    pub(super) engine: Engine,
+    /// What is in it.
+    pub(super) content: Content,
 }
 
 /// Takes the wrapping off a file and looks what is inside.
@@ -59,17 +76,41 @@ pub(super) fn open(file: Plain, path: &Path, identities: &Identities) -> Result<
     if looks_like_a_tar(&head) {
         return Ok(Found::Tar(plain));
     }
-    environment(plain, path, &head)
+    if let Some(kind) = kind_of(&head) {
+        return Ok(Found::Dump(kind, plain));
+    }
+    no_dump(path, &head)?;
+    environment(plain, path)
+}
+
+fn kind_of(head: &[u8]) -> Option<Kind> {
+    let engine = dump::sniff(head)?;
+    let is_cluster = engine == Engine::Postgres && head.windows(CLUSTER.len()).any(|piece| piece == CLUSTER);
+    Some(Kind { engine, content: if is_cluster { Content::Globals } else { Content::Database } })
+}
+
+/// Says why a file that should be a dump is none.
+fn no_dump(path: &Path, head: &[u8]) -> Result<(), BareError> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    if head.starts_with(PG_ARCHIVE) {
+        return Err(BareError::PgArchive { path: shown(path) });
+    }
+    if !name.contains(".sql") && !name.contains(".rdb") && !name.starts_with("db_") {
+        return Ok(());
+    }
+    let engine = if name.contains(".rdb") { Engine::Redis } else { Engine::Mysql };
+    let mut scanner = Scanner::new(engine, Content::Database);
+    scanner.feed(head);
+    match scanner.finish() {
+        Err(source) => Err(BareError::NoDump { path: shown(path), source }),
+        Ok(_) => Ok(()),
+    }
 }
 
 /// The old script's `env_*` is a plain copy: nothing in it tells what it is but its name and that it is short text.
-fn environment(mut plain: Plain, path: &Path, head: &[u8]) -> Result<Found, BareError> {
+fn environment(mut plain: Plain, path: &Path) -> Result<Found, BareError> {
     let shown = shown(path);
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let is_dump = name.contains(".sql") || name.contains(".rdb") || head.starts_with(b"PGDMP");
-    if is_dump {
-        return Err(BareError::Dump { path: shown });
-    }
     if !name.starts_with("env_") && !name.starts_with(".env") {
         return Err(BareError::Unknown { path: shown });
     }
@@ -95,6 +136,6 @@ fn peek_wrapped(stream: Plain, name: &str) -> Result<(Vec<u8>, Plain), BareError
 }
 
 /// A stream that breaks in its first block is damaged; it was recognised as what it should be.
-fn damaged(name: &str, cause: io::Error) -> BareError {
+pub(super) fn damaged(name: &str, cause: io::Error) -> BareError {
     shipshape_core::archive::unseal::UnsealError::Damaged { object: name.to_owned(), cause }.into()
 }

@@ -175,11 +175,67 @@ fn what_is_no_archive_is_told_from_what_is_damaged() {
     assert_eq!(code("files_x.tar.gz", b""), "archive.empty");
     assert_eq!(code("files_x.tar.gz", &gzip(b"")), "archive.empty");
     assert_eq!(code("files_x.tar.gz", &gzip(&[0; 1024])), "archive.empty");
-    assert_eq!(code("db_20251120_020000.sql.gz", &gzip(b"-- dump")), "archive.unknown");
     assert_eq!(code("photo.jpg", b"\xff\xd8\xff"), "archive.unknown");
     assert_eq!(code("env_x", b"SECRET=\0"), "archive.unknown");
     let missing = site.path("none.tar").display().to_string();
     assert_eq!(site.run(&[&missing, "--yes"]).unwrap_err().code(), "archive.unreadable");
+}
+
+/// A dump as the old script wrote it, of one table.
+const DUMP: &str = "-- MySQL dump 10.13  Distrib 8.0.36, for Linux (x86_64)
+--
+-- Host: localhost    Database: fleet
+-- ------------------------------------------------------
+-- Server version\t8.0.36
+DROP TABLE IF EXISTS `a`;
+CREATE TABLE `a` (
+  `id` int
+) ENGINE=InnoDB;
+INSERT INTO `a` VALUES (1),(2);
+-- Dump completed on 2025-11-20  2:00:00
+";
+
+#[test]
+fn what_is_no_whole_dump_is_refused_before_any_server_is_asked() {
+    let site = Site::small();
+    let before = tree(&site.app());
+    let refused = |name: &str, bytes: &[u8]| {
+        let refused = site.run(&[&bring(&site, name, bytes), "--yes"]).unwrap_err();
+        assert_eq!(tree(&site.app()), before, "{name}");
+        (refused.code(), refused.exit())
+    };
+    let cut = &DUMP[..DUMP.len() - 60];
+    let other = DUMP.replace("CREATE TABLE", "USE `one`;\nUSE `two`;\nCREATE TABLE");
+    let order = DUMP.replace("CREATE TABLE", "\\! touch x\nCREATE TABLE");
+    let cases: [(&str, &[u8], &str); 8] = [
+        ("db_20251120_020000.sql.gz", &gzip(b"-- dump"), "dump.not_a_dump"),
+        ("db_20251120_020000.sql", b"mysqldump: Got error: 1045: Access denied\n", "dump.message"),
+        ("db_20251120_020000.sql.gz", &gzip(cut.as_bytes()), "dump.cut"),
+        ("db_20251120_020000.sql.gz", &gzip(DUMP.as_bytes())[..150], "archive.damaged"),
+        ("renamed", cut.as_bytes(), "dump.cut"),
+        ("two.sql", other.as_bytes(), "dump.several"),
+        ("order.sql", order.as_bytes(), "dump.order"),
+        ("x.rdb", b"REDIS0011\xfa", "dump.cut"),
+    ];
+    for (name, bytes, code) in cases {
+        assert_eq!(refused(name, bytes), (code, Exit::Critical), "{name}");
+    }
+    assert_eq!(refused("x.dump", b"PGDMP\x01\x0e"), ("archive.unknown", Exit::Unknown));
+    let cluster = "--\n-- PostgreSQL database cluster dump\n--\n\\connect one\n-- PostgreSQL database cluster dump complete\n";
+    assert_eq!(refused("all.sql", cluster.as_bytes()), ("dump.several", Exit::Critical));
+    // Whole, but nothing here runs a server.
+    assert_eq!(refused("whole.sql", DUMP.as_bytes()), ("restore.no_stack", Exit::Unknown));
+}
+
+#[test]
+fn a_dump_can_be_looked_at_without_a_server_and_nothing_picked_out_of_it() {
+    let site = Site::small();
+    let path = bring(&site, "db_20251120_020000.sql.gz", &gzip(DUMP.as_bytes()));
+    let out = site.path("out").display().to_string();
+    assert_eq!(site.run(&[&path, "--into", &out, "--path", "a"]).unwrap_err().code(), "usage");
+    assert!(!site.path("out").exists());
+    site.run(&[&path, "--into", &out]).unwrap();
+    assert_eq!(fs::read_to_string(site.path("out/db_20251120_020000.sql")).unwrap(), DUMP);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The folders that a restore may write to.
 //!
 //! Paths in a snapshot are relative to the application's folder; those of a source outside it are absolute without their
-//! slash. In place, such a source goes back to where it was; in a folder of its own, all land below that.
+//! slash. In place, such a source goes back to where it was, a volume to where this machine has it now; in a folder of its
+//! own, all land below that.
 
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
@@ -9,16 +10,19 @@ use std::path::{Path, PathBuf};
 
 use shipshape_core::archive::entry::Bytes;
 use shipshape_core::archive::index::{Header, Root};
+use shipshape_core::archive::manifest::PayloadKind;
 
-use super::Target;
 use super::error::PlaceError;
 use super::facts::{Facts, Sources};
+use super::{Target, volumes};
 use crate::beneath::check;
+use crate::pick::Picked;
 use crate::stage::{Domain, below, mounts};
 use crate::target::path_of;
 
 /// The domains of a restore, the application's folder first.
-pub(crate) fn of(target: &Target, facts: &Facts, sources: Sources) -> Result<Vec<Domain>, PlaceError> {
+pub(crate) fn of(target: &Target, facts: &Facts, picked: &Picked) -> Result<Vec<Domain>, PlaceError> {
+    let sources = facts.complete(picked);
     let folder = match target {
         Target::Into(folder) => return Ok(vec![Domain::new(Vec::new(), folder.clone())]),
         Target::InPlace(folder) => folder,
@@ -26,9 +30,15 @@ pub(crate) fn of(target: &Target, facts: &Facts, sources: Sources) -> Result<Vec
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.clone());
     let mut found = BTreeMap::from([(Vec::new(), Domain::new(Vec::new(), folder.clone()))]);
     if let Some(header) = &facts.header {
+        let volumes = volumes(&folder, header, picked)?;
         for root in &header.roots {
-            let (prefix, live) = lies(&folder, header, root)?;
-            let domain = found.entry(prefix.clone()).or_insert_with(|| Domain::new(prefix, live));
+            let new = if let Some(name) = &root.volume {
+                volumes.get(name).cloned().unwrap_or_else(|| Domain::missing(root.prefix.0.clone(), name))
+            } else {
+                let (prefix, live) = lies(&folder, header, root)?;
+                Domain::new(prefix, live)
+            };
+            let domain = found.entry(new.prefix.clone()).or_insert(new);
             if sources == Sources::Complete {
                 domain.complete.push(if root.prefix.0 == b"." { Vec::new() } else { root.prefix.0.clone() });
             }
@@ -45,16 +55,46 @@ pub(crate) fn in_folder(folder: &Path) -> Vec<Domain> {
 
 /// With the mount points below them. The empty prefix sorts first.
 fn with_mounts(mut found: BTreeMap<Vec<u8>, Domain>) -> Vec<Domain> {
-    for domain in found.clone().into_values() {
+    for domain in found.clone().into_values().filter(|domain| domain.missing.is_none()) {
         for mount in mounts::below(&domain.live).into_iter().filter(|mount| mount.is_dir()) {
             let Ok(rest) = mount.strip_prefix(&domain.live) else { continue };
             let parts = [domain.prefix.as_slice(), rest.as_os_str().as_bytes()];
             let prefix = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(&b'/');
-            let below = Domain { prefix: prefix.clone(), live: mount, complete: domain.complete.clone() };
+            let complete = domain.complete.clone();
+            let below = Domain { complete, ..Domain::new(prefix.clone(), mount) };
             found.entry(prefix).or_insert(below);
         }
     }
     found.into_values().collect()
+}
+
+/// The volumes of a snapshot that are here. Where all files come back, all of them must be.
+fn volumes(app: &Path, header: &Header, picked: &Picked) -> Result<BTreeMap<String, Domain>, PlaceError> {
+    let wanted: Vec<&Root> = header.roots.iter().filter(|root| root.volume.is_some()).collect();
+    if wanted.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let is_needed = picked.paths.is_empty() && picked.payloads.iter().any(|payload| payload.kind == PayloadKind::Files);
+    let here = match volumes::of_app(app) {
+        Err(_) if !is_needed => Vec::new(),
+        other => other?,
+    };
+    let matched = volumes::matched(&header.roots, &here);
+    let mut found = BTreeMap::new();
+    for (root, name) in wanted.iter().filter_map(|root| Some((root, root.volume.as_ref()?))) {
+        check(&root.prefix.0).map_err(|_| PlaceError::BadRoot { path: root.prefix.shown() })?;
+        let known = matched.get(name).filter(|volume| volume.exists);
+        match known.map(|volume| volume.folder.as_ref()) {
+            Some(Some(folder)) => {
+                let live = folder.canonicalize().unwrap_or_else(|_| folder.clone());
+                found.insert(name.clone(), Domain::new(root.prefix.0.clone(), live));
+            }
+            Some(None) if is_needed => return Err(PlaceError::VolumeElsewhere { volume: name.clone() }),
+            None if is_needed => return Err(PlaceError::NoVolume { volume: name.clone() }),
+            Some(None) | None => {}
+        }
+    }
+    Ok(found)
 }
 
 /// In which domain a source lies: the domain's path in the snapshot, and its folder here. The application's, unless the

@@ -13,6 +13,7 @@ use shipshape_core::units::{ByteSize, counted};
 use super::facts::{Facts, Sources};
 use super::{Target, in_use};
 use crate::cli::With;
+use crate::database::Plan;
 use crate::pick::Picked;
 use crate::select::Snapshot;
 use crate::stage;
@@ -43,6 +44,7 @@ pub(crate) fn snapshot(
     picked: &Picked,
     facts: &Facts,
     target: &Target,
+    plan: Option<&Plan<'_>>,
 ) -> Result<Preview, Failure> {
     let manifest = &snapshot.manifest;
     let began = manifest.started.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M");
@@ -61,6 +63,13 @@ pub(crate) fn snapshot(
     }
     if all == 0 && !picked.paths.is_empty() {
         return Err(picked.nothing().into());
+    }
+    if let Some(plan) = plan {
+        text.push_str(&plan.preview());
+        parts.extend(plan.parts());
+    }
+    if picked.payloads.is_empty() {
+        return Ok(Preview { text, parts });
     }
     if let (Target::InPlace(_), Sources::Complete) = (target, facts.complete(picked)) {
         text.push_str("what is live there and not in the snapshot is put aside, but what the backup excludes\n");

@@ -34,13 +34,13 @@ pub(crate) struct Done<'a> {
 }
 
 impl Done<'_> {
-    /// For a snapshot.
-    pub(crate) fn outcome(&self, of: &Snapshot, stage: &Stage) -> Outcome {
+    /// For a snapshot; `databases` says how much went to servers.
+    pub(crate) fn outcome(&self, of: &Snapshot, stage: &Stage, databases: Option<String>) -> Outcome {
         let restored = self.picked.payloads.iter().filter_map(|payload| self.payload(payload, stage));
         let mut data = self.data(&restored.collect::<Vec<_>>());
         data["snapshot"] = snapshot(of);
-        let summary =
-            format!("snapshot {} restored to {}: {}", of.manifest.id, shown(self.target.folder()), self.amount());
+        let amount = databases.into_iter().chain([self.amount()]).collect::<Vec<_>>().join(", ");
+        let summary = format!("snapshot {} restored to {}: {amount}", of.manifest.id, shown(self.target.folder()));
         let mut text = of.note.as_ref().map(|note| format!("{note}\n")).unwrap_or_default();
         text.push_str(&self.text());
         Outcome { data, text, ..Outcome::ok(summary) }
@@ -196,8 +196,8 @@ pub(crate) fn discard_older(stage: &Stage, swapped: &Swapped) -> Result<(), Targ
 }
 
 /// The outcome of removing old sides alone.
-pub(super) fn discarded(folders: &[PathBuf], would: bool) -> Outcome {
-    let names: Vec<String> = folders.iter().map(|folder| shown(folder)).collect();
+pub(super) fn discarded(folders: &[PathBuf], databases: Vec<String>, would: bool) -> Outcome {
+    let names: Vec<String> = databases.into_iter().chain(folders.iter().map(|folder| shown(folder))).collect();
     let number = counted(u64::try_from(names.len()).unwrap_or(u64::MAX), "old side", "old sides");
     let summary =
         if would { format!("would remove {number}; nothing was changed") } else { format!("{number} removed") };

@@ -162,6 +162,12 @@ fn inode(found: &Stat) -> Inode {
     Inode(found.st_dev, found.st_ino)
 }
 
+/// Who is at a path, if anybody is.
+pub(super) fn inode_of(root: &Root, path: &[u8]) -> Option<Inode> {
+    let (above, name) = split(path);
+    inode_at(root.folder(above).ok()?.as_fd(), name)
+}
+
 fn inode_at(folder: BorrowedFd<'_>, name: &[u8]) -> Option<Inode> {
     statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).ok().map(|found| inode(&found))
 }

@@ -52,6 +52,9 @@ pub(crate) struct Place {
     pub(crate) kept: PathBuf,
     /// Whether this restore made the folder.
     pub(crate) made: bool,
+    /// Where the new side was kept as an old one, if it is put back: it must never be removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) from: Option<PathBuf>,
 }
 
 /// One thing that is swapped as a whole.

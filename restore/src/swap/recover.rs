@@ -8,7 +8,7 @@ use shipshape_core::report::Notice;
 use shipshape_core::units::counted;
 
 use super::journal::{Journal, STAGING};
-use super::{finish, kept, new_side, roll_back};
+use super::{finish, kept, new_side, roll_back, undo};
 use crate::metadata::Dresser;
 use crate::stage::{Existing, remove_tree};
 use crate::target::TargetError;
@@ -57,6 +57,12 @@ fn settle(journal: &Journal, live: &Path, existing: Existing, recovered: &mut Re
     // Before its first swap a restore may be killed at any moment: then there is nothing to undo.
     let has_begun = !journal.units.is_empty() && journal.domains.iter().all(|place| new_side(place).is_dir());
     let moved = if has_begun { roll_back(journal)? } else { 0 };
+    if journal.domains.iter().any(|place| place.from.is_some()) {
+        undo::put_away(journal)?;
+        let message = format!("putting back what {of} had replaced was interrupted; all is as it was before");
+        recovered.notices.push(Notice::new("restore.rolled_back", message, "try again: restore undo"));
+        return Ok(());
+    }
     for place in journal.domains.iter().rev() {
         // In a folder of its own nothing was live: what lies there is the restore's, and must be empty to begin again.
         if moved > 0 && existing == Existing::Replace {

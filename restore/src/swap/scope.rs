@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use shipshape_core::archive::patterns::{Is, Patterns};
+use shipshape_core::database::keeps_data_in;
 
 use crate::beneath::split;
 
@@ -24,6 +25,8 @@ pub(crate) struct Scope {
     pub(crate) others: HashSet<Vec<u8>>,
     /// What lies beside databases that are restored, and belongs to the old ones.
     pub(crate) stale: HashSet<Vec<u8>>,
+    /// Folders of this machine that running services have mounted: they stay, and what is in them is replaced.
+    pub(crate) pinned: Vec<PathBuf>,
     /// Folders that are there only because something below them is restored.
     pub(crate) only_for_content: HashSet<Vec<u8>>,
 }
@@ -55,9 +58,14 @@ impl Scope {
         split(path).1.starts_with(OURS) || self.untouchable.iter().any(|folder| folder == live)
     }
 
-    /// Whether a live thing stays, though what is around it is replaced.
+    /// Whether a live thing stays, though what is around it is replaced. A folder in which a database server keeps its
+    /// data does whatever the snapshot says, which may be older than that server: it must not be moved away under it.
     pub(crate) fn stays(&self, path: &[u8], live: &Path, is: Is) -> bool {
-        self.is_untouchable(path, live) || self.others.contains(path) || self.excluded.covers(path, is)
+        let is_live_data = || is == Is::Folder && keeps_data_in(live).is_some();
+        self.is_untouchable(path, live)
+            || self.others.contains(path)
+            || self.excluded.covers(path, is)
+            || is_live_data()
     }
 
     /// What is known to stay without looking at the disk: paths of the snapshot.

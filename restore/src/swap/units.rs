@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 use shipshape_core::archive::entry::Bytes;
 use shipshape_core::archive::patterns::Is;
+use shipshape_core::database::keeps_data_in;
 use shipshape_core::signal;
 
 use super::journal::{Act, Dressed, Inode, Unit};
@@ -197,7 +198,12 @@ impl Planner<'_> {
         for path in fixed {
             self.hold(&path);
         }
-        if self.scope.excluded.is_empty() { Ok(()) } else { self.look_into(b"") }
+        let pinned: Vec<Vec<u8>> = self.scope.pinned.iter().filter_map(|folder| live(folder)).collect();
+        for path in pinned.into_iter().filter(|path| !path.is_empty()) {
+            self.hold(&path);
+            self.holding.insert(path);
+        }
+        self.look_into(b"")
     }
 
     /// Only what could be moved is looked into.
@@ -207,7 +213,8 @@ impl Planner<'_> {
             let child = join(path, &name);
             let snapshot = self.snapshot(&child);
             let is = if kind.is_dir() { Is::Folder } else { Is::Other };
-            if self.scope.excluded.matches(&snapshot, is) {
+            let is_live_data = || kind.is_dir() && keeps_data_in(&self.live(&child)).is_some();
+            if self.scope.excluded.matches(&snapshot, is) || is_live_data() {
                 self.hold(&child);
             } else if kind.is_dir() && (self.is_complete(&snapshot) || self.is_staged(&child)) {
                 self.look_into(&child)?;

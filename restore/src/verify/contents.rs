@@ -41,8 +41,9 @@ pub(super) fn tar(plain: Plain, key: &str) -> Result<Option<String>, UnpackError
 pub(super) fn dump(plain: Plain, key: &str, payload: &Payload) -> Result<Option<String>, UnpackError> {
     let _ = payload;
     let (mut reader, proof) = Proof::of(plain);
-    std::io::copy(&mut reader, &mut std::io::sink())
-        .map_err(|cause| UnpackError::from(shipshape_core::archive::unseal::UnsealError::Damaged { object: key.to_owned(), cause }))?;
+    std::io::copy(&mut reader, &mut std::io::sink()).map_err(|cause| {
+        UnpackError::from(shipshape_core::archive::unseal::UnsealError::Damaged { object: key.to_owned(), cause })
+    })?;
     sha256_of(proof, key)
 }
 

@@ -1,0 +1,203 @@
+//! A restore of databases from its first byte to its end, however it ends: the steps that all engines have in common, in the
+//! order in which the journal has them.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use shipshape_core::database::{Client, is_ours};
+use shipshape_core::error::chain;
+use shipshape_core::report::Notice;
+
+use super::journal::{Files, Journal, Phase, Source};
+use super::records::{Kept, KeptDatabase, Records};
+use super::{Exchange, RestoreError, Site, way};
+
+/// Databases that are about to change places. Dropped before its end, it leaves everything as it was.
+pub(crate) struct UnderWay<'a> {
+    site: &'a Site,
+    records: &'a Records,
+    journal: Journal,
+    folder: PathBuf,
+    clients: RefCell<BTreeMap<String, Client<'a>>>,
+    ended: bool,
+}
+
+impl<'a> UnderWay<'a> {
+    /// Begins: from here on the journal is there.
+    pub(crate) fn begin(site: &'a Site, records: &'a Records, journal: Journal) -> Result<Self, RestoreError> {
+        let folder = records.of_restore(journal.at)?;
+        records.write_journal(&journal)?;
+        Ok(Self { site, records, journal, folder, clients: RefCell::default(), ended: false })
+    }
+
+    /// Takes up what another run has left.
+    pub(crate) fn resume(site: &'a Site, records: &'a Records, journal: Journal) -> Result<Self, RestoreError> {
+        let folder = records.of_restore(journal.at)?;
+        Ok(Self { site, records, journal, folder, clients: RefCell::default(), ended: true })
+    }
+
+    /// The way to a service, found once.
+    fn client(&self, service: &str) -> Result<Client<'a>, RestoreError> {
+        let known = self.clients.borrow().get(service).cloned();
+        if let Some(client) = known {
+            return Ok(client);
+        }
+        let client = self.site.client(service)?;
+        self.clients.borrow_mut().insert(service.to_owned(), client.clone());
+        Ok(client)
+    }
+
+    /// The folder for the statements that go with the databases.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Notes what is about to be loaded, and which settings of its server that changes.
+    pub(crate) fn note(&mut self, exchange: Exchange, limits: BTreeMap<String, String>) -> Result<(), RestoreError> {
+        if !limits.is_empty() {
+            self.journal.limits.entry(exchange.service.clone()).or_insert(limits);
+        }
+        self.journal.exchanges.push(exchange);
+        self.records.write_journal(&self.journal)
+    }
+
+    /// Swaps all databases, in order; `files` come after them.
+    pub(crate) fn swap(&mut self, files: Option<Files>) -> Result<Vec<Notice>, RestoreError> {
+        let mut notices = Vec::new();
+        let mut exchanges = self.journal.exchanges.clone();
+        for exchange in &mut exchanges {
+            let client = self.client(&exchange.service)?;
+            notices.extend(way(exchange.engine).prepare(&client, exchange, &self.folder)?);
+        }
+        self.journal.exchanges = exchanges;
+        self.journal.files = files;
+        self.journal.phase = Phase::Swapping;
+        self.records.write_journal(&self.journal)?;
+        for exchange in &self.journal.exchanges {
+            shipshape_core::signal::check()?;
+            way(exchange.engine).swap(&self.client(&exchange.service)?, exchange, &self.folder)?;
+        }
+        Ok(notices)
+    }
+
+    /// All is in its place, the files too. Returns what somebody should look at: what is not tidied up now, the next run
+    /// tidies up.
+    pub(crate) fn done(mut self) -> Vec<Notice> {
+        // Whatever happens from here on, the next run goes forward.
+        self.ended = true;
+        self.journal.phase = Phase::Done;
+        let finished = self.records.write_journal(&self.journal).and_then(|()| self.finish());
+        let told = |refused: RestoreError| {
+            let message = format!("all is restored, but not all is tidied up: {}", chain(&refused));
+            Notice::new("restore.not_tidy", message, "the next restore does it")
+        };
+        finished.err().map(told).into_iter().collect()
+    }
+
+    /// Removes what is left over. Can be done again.
+    pub(crate) fn finish(&self) -> Result<(), RestoreError> {
+        let kept = self.kept();
+        let mut all = self.records.kept()?;
+        all.retain(|earlier| earlier.at != kept.at);
+        let used_up: Vec<Kept> = all.extract_if(.., |earlier| self.is_used_up(earlier)).collect();
+        if !self.journal.beside {
+            all.push(kept);
+            self.records.write_kept(&all)?;
+        }
+        for exchange in &self.journal.exchanges {
+            // What came in has the name of the live one now. Under its old name there is nothing, or what was emptied.
+            let client = self.client(&exchange.service)?.for_cleanup();
+            if is_ours(&exchange.incoming) {
+                way(exchange.engine).discard(&client, &exchange.incoming)?;
+            }
+            // What was empty is not kept.
+            if !exchange.replaces {
+                way(exchange.engine).discard(&client, &exchange.outgoing)?;
+            }
+        }
+        self.records.end_journal()?;
+        used_up.iter().for_each(|earlier| self.records.forget(earlier.at));
+        if self.journal.beside {
+            self.records.forget(self.journal.at);
+        }
+        Ok(())
+    }
+
+    /// Whether an old side has become live by this.
+    fn is_used_up(&self, earlier: &Kept) -> bool {
+        let came = |database: &KeptDatabase| {
+            self.journal.exchanges.iter().any(|exchange| Some(&exchange.incoming) == database.name.as_ref())
+        };
+        self.journal.source == Source::Kept && earlier.databases.iter().any(came)
+    }
+
+    fn kept(&self) -> Kept {
+        let database = |exchange: &Exchange| KeptDatabase {
+            payload: exchange.payload.clone(),
+            service: exchange.service.clone(),
+            engine: exchange.engine,
+            live: exchange.live.clone(),
+            name: exchange.replaces.then(|| exchange.outgoing.clone()),
+            stem: exchange.stem.clone(),
+        };
+        let Journal { of, at, app_dir, exchanges, .. } = &self.journal;
+        let databases = exchanges.iter().map(database).collect();
+        let files = self.journal.files.as_ref().map(|files| files.kept.clone()).unwrap_or_default();
+        Kept { of: of.clone(), at: *at, app_dir: app_dir.clone(), databases, files }
+    }
+
+    /// Makes everything as it was before. Goes on after a failure, and tells the first.
+    pub(crate) fn back(&mut self) -> Result<(), RestoreError> {
+        self.ended = true;
+        let mut first = None;
+        if self.journal.phase == Phase::Swapping {
+            self.journal.phase = Phase::Back;
+            self.records.write_journal(&self.journal)?;
+        }
+        for exchange in self.journal.exchanges.iter().rev() {
+            if let Err(refused) = self.one_back(exchange) {
+                let why = chain(&refused);
+                first.get_or_insert(RestoreError::NotBack { database: exchange.live.clone(), why });
+            }
+        }
+        match first {
+            Some(refused) => Err(refused),
+            None => self.forget(),
+        }
+    }
+
+    fn one_back(&self, exchange: &Exchange) -> Result<(), RestoreError> {
+        let client = self.client(&exchange.service)?.for_cleanup();
+        let way = way(exchange.engine);
+        if self.journal.phase == Phase::Back {
+            way.back(&client, exchange, &self.folder)?;
+        }
+        if self.journal.source == Source::Loaded && is_ours(&exchange.incoming) {
+            way.discard(&client, &exchange.incoming)?;
+        }
+        self.put_back(&client, &exchange.service)
+    }
+
+    fn put_back(&self, client: &Client<'_>, service: &str) -> Result<(), RestoreError> {
+        match self.journal.limits.get(service) {
+            Some(limits) => way(client.engine()).put_back(client, limits),
+            None => Ok(()),
+        }
+    }
+
+    fn forget(&self) -> Result<(), RestoreError> {
+        self.records.end_journal()?;
+        self.records.forget(self.journal.at);
+        Ok(())
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            // The journal stays where this fails, and the next run tries again.
+            let _ = self.back();
+        }
+    }
+}
