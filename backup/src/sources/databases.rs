@@ -80,13 +80,25 @@ pub(crate) fn ask<'a>(
         return Ok(Answers::default());
     }
     let taken: BTreeSet<String> = plan.known.databases.values().cloned().collect();
-    let answers = ask_all(surroundings, Names::new(taken, before))?;
+    let mut refused = Vec::new();
+    let mut answers = ask_all(surroundings, Names::new(taken, before), &mut refused);
     plan.known.reserved = answers.names().map(str::to_owned).collect();
+    for (service, why) in refused {
+        // Who asks for one database by its name gets it, whatever is wrong with the others.
+        if plan.only.is_empty() || plan.check_parts().is_err() {
+            return Err(why);
+        }
+        answers.left_out.push((service, why.to_string()));
+    }
     Ok(answers)
 }
 
-fn ask_all(surroundings: &Surroundings, names: Names) -> Result<Answers<'_>, DatabaseError> {
-    let Some(stack) = surroundings.stack() else { return Ok(Answers::default()) };
+fn ask_all<'a>(
+    surroundings: &'a Surroundings,
+    names: Names,
+    refused: &mut Vec<(String, DatabaseError)>,
+) -> Answers<'a> {
+    let Some(stack) = surroundings.stack() else { return Answers::default() };
     let mut answers = Answers::default();
     for left_out in &surroundings.found.left_out {
         answers.notices.extend((!left_out.meant).then(|| notices::not_copied(left_out)));
@@ -94,9 +106,11 @@ fn ask_all(surroundings: &Surroundings, names: Names) -> Result<Answers<'_>, Dat
     }
     let mut asked = Vec::new();
     for server in &surroundings.found.servers {
-        match one(stack, server)? {
-            Some(answer) => asked.push(answer),
-            None => answers.left_out.push((server.service.name.clone(), IDLE.to_owned())),
+        let service = server.service.name.clone();
+        match one(stack, server) {
+            Ok(Some(answer)) => asked.push(answer),
+            Ok(None) => answers.left_out.push((service, IDLE.to_owned())),
+            Err(why) => refused.push((service, why)),
         }
     }
     // Who refers comes before what is referred to: a job in Redis names rows, and a row names files.
@@ -104,7 +118,7 @@ fn ask_all(surroundings: &Surroundings, names: Names) -> Result<Answers<'_>, Dat
     answers.notices.extend(asked.iter().flat_map(|(_, facts)| notices::untransactional(facts)));
     answers.left_out.extend(asked.iter().flat_map(|(client, facts)| left_aside(client, facts)));
     answers.servers = with_names(asked, names);
-    Ok(answers)
+    answers
 }
 
 /// Databases of a server that are not copied.
@@ -159,27 +173,25 @@ fn demand_privileges(client: &Client<'_>, facts: &Facts) -> Result<(), DatabaseE
     })
 }
 
-/// Gives every payload its name, those first that had one.
-fn with_names<'a>(asked: Vec<(Client<'a>, Facts)>, mut names: Names) -> Vec<Asked<'a>> {
-    let all: Vec<Whose> = asked.iter().flat_map(|(client, facts)| whose(client, facts)).collect();
-    let mut named = names.of(&all).into_iter();
+/// Gives every payload its name.
+fn with_names(asked: Vec<(Client<'_>, Facts)>, mut names: Names) -> Vec<Asked<'_>> {
+    let whose = |(client, facts): &(Client<'_>, Facts)| {
+        let service = client.service().to_owned();
+        contents(facts).into_iter().map(move |database| Whose::new(&service, database.as_ref()))
+    };
+    let mut given = names.of(&asked.iter().flat_map(whose).collect::<Vec<_>>()).into_iter();
     let mut servers = Vec::new();
     for (client, facts) in asked {
-        let count = whose(&client, &facts).len();
-        let is_postgres = facts.engine == Engine::Postgres;
-        // First what belongs to the whole server: a restore needs the roles before anything that they own.
-        let globals = is_postgres.then_some(None);
-        let databases = globals.into_iter().chain(facts.databases.iter().cloned().map(Some));
-        let parts = named.by_ref().take(count).zip(databases).map(|(name, database)| Part { name, database }).collect();
+        let contents = contents(&facts).into_iter();
+        let parts = contents.zip(given.by_ref()).map(|(database, name)| Part { name, database }).collect();
         servers.push(Asked { client, facts, parts });
     }
     servers
 }
 
-/// What has to be named of a server, in the order in which it is dumped.
-fn whose(client: &Client<'_>, facts: &Facts) -> Vec<Whose> {
-    let service = client.service();
-    let globals = (facts.engine == Engine::Postgres).then(|| Whose::globals(service));
-    let databases = facts.databases.iter().map(|database| Whose::database(service, &database.name));
-    globals.into_iter().chain(databases).collect()
+/// What is to be dumped of a server: what belongs to the whole of it first, because a restore needs the roles before
+/// anything that they own.
+fn contents(facts: &Facts) -> Vec<Option<Database>> {
+    let globals = (facts.engine == Engine::Postgres).then_some(None);
+    globals.into_iter().chain(facts.databases.iter().cloned().map(Some)).collect()
 }

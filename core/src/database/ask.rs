@@ -45,21 +45,30 @@ COPY (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamesp
 ";
 
 /// Statements that give databases their settings and rights back: `pg_dump` has them only together with
-/// `CREATE DATABASE`, and `pg_dumpall --globals-only` not at all.
-pub(super) const POSTGRES_SETTINGS: &str = r"
-SELECT format('ALTER DATABASE %I SET %s TO %L;', d.datname, split_part(setting, '=', 1), substr(setting, strpos(setting, '=') + 1))
+/// `CREATE DATABASE`, and `pg_dumpall --globals-only` not at all. A value that is a list of names is stored with their quotes
+/// (`GUC_LIST_QUOTE` in the server's source), and is no text of its own.
+pub(super) const POSTGRES_SETTINGS: &str = r#"
+SELECT format('ALTER DATABASE %I SET %s TO %s;', d.datname, split_part(setting, '=', 1), CASE
+    WHEN setting LIKE '%=""' THEN '''''' WHEN split_part(setting, '=', 1) IN ('search_path', 'temp_tablespaces',
+      'local_preload_libraries', 'session_preload_libraries', 'shared_preload_libraries', 'unix_socket_directories')
+    THEN substr(setting, strpos(setting, '=') + 1) ELSE quote_literal(substr(setting, strpos(setting, '=') + 1)) END)
   FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase, unnest(s.setconfig) AS setting
   WHERE s.setrole = 0 AND NOT d.datistemplate ORDER BY 1;
-SELECT format('ALTER ROLE %I IN DATABASE %I SET %s TO %L;', r.rolname, d.datname, split_part(setting, '=', 1), substr(setting, strpos(setting, '=') + 1))
+SELECT format('ALTER ROLE %I IN DATABASE %I SET %s TO %s;', r.rolname, d.datname, split_part(setting, '=', 1), CASE
+    WHEN setting LIKE '%=""' THEN '''''' WHEN split_part(setting, '=', 1) IN ('search_path', 'temp_tablespaces',
+      'local_preload_libraries', 'session_preload_libraries', 'shared_preload_libraries', 'unix_socket_directories')
+    THEN substr(setting, strpos(setting, '=') + 1) ELSE quote_literal(substr(setting, strpos(setting, '=') + 1)) END)
   FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase JOIN pg_roles r ON r.oid = s.setrole, unnest(s.setconfig) AS setting
   WHERE NOT d.datistemplate ORDER BY 1;
+SELECT format('COMMENT ON DATABASE %I IS %L;', d.datname, shobj_description(d.oid, 'pg_database')) FROM pg_database d
+  WHERE NOT d.datistemplate AND d.datname <> 'postgres' AND shobj_description(d.oid, 'pg_database') IS NOT NULL ORDER BY 1;
 SELECT CASE WHEN a.grantee = 0 THEN format('GRANT %s ON DATABASE %I TO PUBLIC;', a.privilege_type, d.datname)
   ELSE format('GRANT %s ON DATABASE %I TO %I;', a.privilege_type, d.datname, pg_get_userbyid(a.grantee)) END
   FROM pg_database d, aclexplode(d.datacl) AS a WHERE NOT d.datistemplate AND a.grantee <> d.datdba ORDER BY 1;
 SELECT format('REVOKE %s ON DATABASE %I FROM PUBLIC;', p.name, d.datname)
   FROM pg_database d, (VALUES ('CONNECT'), ('TEMPORARY')) AS p(name) WHERE NOT d.datistemplate AND d.datacl IS NOT NULL
   AND NOT EXISTS (SELECT 1 FROM aclexplode(d.datacl) AS a WHERE a.grantee = 0 AND a.privilege_type = p.name) ORDER BY 1;
-";
+"#;
 
 pub(super) fn mysql(client: &Client<'_>) -> Result<Facts, DatabaseError> {
     // MySQL before 8.0 has no roles, and no function that tells them.

@@ -233,8 +233,14 @@ impl<'a> Client<'a> {
 
     /// Carries out statements, and stops at the first that fails. For the MySQL family `init` is done at the beginning of
     /// the session, and the beginning of what comes back has its warnings.
-    pub fn feed(&self, database: Option<&str>, init: &str, from: Box<dyn Read + Send>) -> Result<String, DatabaseError> {
-        let mut exec = self.start(&script::feed(self.engine()), &[database.unwrap_or(""), init, "warnings"], Some(from))?;
+    pub fn feed(
+        &self,
+        database: Option<&str>,
+        init: &str,
+        from: Box<dyn Read + Send>,
+    ) -> Result<String, DatabaseError> {
+        let mut exec =
+            self.start(&script::feed(self.engine()), &[database.unwrap_or(""), init, "warnings"], Some(from))?;
         let mut said = Vec::new();
         let taken = (&mut exec).take(SAID_LIMIT).read_to_end(&mut said);
         // All of it is read: a client that cannot get rid of it would stop.

@@ -98,7 +98,8 @@ impl Explain for ScratchError {
             }
             Self::NotOurs { .. } => "run it again: names are made by chance".to_owned(),
             Self::Died { .. } => {
-                "does the image start without its entrypoint's usual surroundings? see what it says above".to_owned()
+                "it says itself why: data of a newer version needs a newer image; another setting may be missing here"
+                    .to_owned()
             }
         }
     }

@@ -3,8 +3,9 @@
 
 use std::io::{self, Read, Write};
 use std::thread;
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use shipshape_core::archive::manifest::DatabaseFacts;
 use shipshape_core::archive::names::{self as objects, SnapshotId};
 use shipshape_core::archive::seal::{Effort, PlainHash, SealedWriter, Sealing};
@@ -17,6 +18,7 @@ use shipshape_core::exit::Exit;
 use shipshape_core::progress::Progress;
 use shipshape_core::signal;
 use shipshape_core::stack::Exec;
+use shipshape_core::units;
 
 use super::names::stem;
 use super::{Asked, Part};
@@ -27,6 +29,10 @@ const PIECE: usize = 256 * 1024;
 /// Pieces on their way between the two threads: 4 MiB, so that neither the server nor the compressor waits for a hiccup
 /// of the other.
 const PIECES: usize = 16;
+
+/// How long a dump may stand still before it is given up. A table that is locked for so long, or a client that goes in
+/// circles (mariadb-dump 11.8 can, on some events), would otherwise hold the lock of backups for ever.
+const PATIENCE: Duration = Duration::from_secs(3600);
 
 /// Why a dump is not in the snapshot, beside what its client and the store say.
 #[derive(Debug, thiserror::Error)]
@@ -40,24 +46,36 @@ pub(crate) enum DumpError {
         #[source]
         source: NotWhole,
     },
+    /// Nothing comes any more, and no end either.
+    #[error("the dump of {what} has stood still for {}", units::spoken(PATIENCE))]
+    StoodStill {
+        /// The database and its service.
+        what: String,
+    },
 }
 
 impl Explain for DumpError {
     fn code(&self) -> &'static str {
         match self {
             Self::NotWhole { source, .. } => source.code(),
+            Self::StoodStill { .. } => "dump.stood_still",
         }
     }
 
     fn hint(&self) -> String {
         match self {
             Self::NotWhole { source, .. } => source.hint(),
+            Self::StoodStill { .. } => {
+                "see what the server waits for, mostly a lock: SHOW PROCESSLIST, or SELECT * FROM pg_stat_activity"
+                    .to_owned()
+            }
         }
     }
 
     fn exit(&self) -> Exit {
         match self {
             Self::NotWhole { source, .. } => source.exit(),
+            Self::StoodStill { .. } => Exit::Critical,
         }
     }
 }
@@ -143,6 +161,11 @@ fn carry(
             signal::check()?;
             Err(StoreError::from_io("write", &key, cause).into())
         }
+        Err(Broken::StoodStill) => {
+            drop(exec);
+            signal::check()?;
+            Err(DumpError::StoodStill { what: spoken(server, part) }.into())
+        }
         Ok(()) | Err(Broken::Source(_)) => {
             let database = part.database.as_ref().map(|database| database.name.as_str());
             server.client.ended(exec, "the dump", database)?;
@@ -164,12 +187,14 @@ enum Form {
 enum Broken {
     Source(io::Error),
     Sink(io::Error),
+    StoodStill,
 }
 
 impl Broken {
     fn cause(self) -> io::Error {
         match self {
             Self::Source(cause) | Self::Sink(cause) => cause,
+            Self::StoodStill => io::ErrorKind::TimedOut.into(),
         }
     }
 }
@@ -197,7 +222,7 @@ fn pump(
             stopper.iter().for_each(Stopper::stop);
         }
         let read = reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        written.map_err(Broken::Sink).and(read.map_err(Broken::Source))
+        written.and(read.map_err(Broken::Source))
     })
 }
 
@@ -222,18 +247,22 @@ fn read(
     }
 }
 
-/// Takes the pieces by value, so that a failure ends the other side's sending.
-#[expect(clippy::needless_pass_by_value, reason = "dropping the receiver is what tells the reader to stop")]
+/// Takes the receiver for its own: gone with it, it tells the reader to stop.
 fn write(
     sink: &mut SealedWriter,
     pieces: Receiver<Vec<u8>>,
     used: &Sender<Vec<u8>>,
     progress: &Progress,
-) -> io::Result<()> {
-    for piece in pieces.iter() {
-        sink.write_all(&piece)?;
-        progress.add(piece.len() as u64);
-        let _ = used.try_send(piece);
+) -> Result<(), Broken> {
+    loop {
+        match pieces.recv_timeout(PATIENCE) {
+            Ok(piece) => {
+                sink.write_all(&piece).map_err(Broken::Sink)?;
+                progress.add(piece.len() as u64);
+                let _ = used.try_send(piece);
+            }
+            Err(RecvTimeoutError::Timeout) => return Err(Broken::StoodStill),
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        }
     }
-    Ok(())
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use shipshape_core::archive::manifest::Payload;
+use shipshape_core::database::Database;
 use shipshape_core::name;
 
 /// What names a payload that belongs to a whole server.
@@ -17,12 +18,8 @@ pub(super) struct Whose {
 }
 
 impl Whose {
-    pub(super) fn database(service: &str, database: &str) -> Self {
-        Self { service: service.to_owned(), database: Some(database.to_owned()) }
-    }
-
-    pub(super) fn globals(service: &str) -> Self {
-        Self { service: service.to_owned(), database: None }
+    pub(super) fn new(service: &str, database: Option<&Database>) -> Self {
+        Self { service: service.to_owned(), database: database.map(|database| database.name.clone()) }
     }
 
     /// The name that it has in an earlier snapshot.
@@ -72,7 +69,7 @@ impl Names {
         for ((name, whose), wish) in names.iter_mut().zip(all).zip(&wishes) {
             if name.is_none() {
                 let free = wish.clone().filter(|text| !is_shared(wish) && !self.taken.contains(text));
-                *name = Some(self.take(free.unwrap_or_else(|| whose.long())));
+                *name = Some(self.take(&free.unwrap_or_else(|| whose.long())));
             }
         }
         names.into_iter().flatten().collect()
@@ -83,14 +80,14 @@ impl Names {
         self.taken.insert(name.clone()).then_some(name)
     }
 
-    fn take(&mut self, wish: String) -> String {
-        let mut name = wish.clone();
+    fn take(&mut self, wish: &str) -> String {
+        let mut name = wish.to_owned();
         for number in 2_u32.. {
             if self.taken.insert(name.clone()) {
                 break;
             }
             let room = name::LONGEST - number.to_string().len() - 1;
-            name = format!("{}-{number}", wish.get(..room).unwrap_or(&wish));
+            name = format!("{}-{number}", wish.get(..room).unwrap_or(wish));
         }
         name
     }
@@ -111,6 +108,10 @@ mod tests {
     use proptest::prelude::*;
     use shipshape_core::archive::manifest::{DatabaseFacts, PayloadKind};
     use shipshape_core::database::Engine;
+
+    fn whose(service: &str, database: Option<&str>) -> Whose {
+        Whose { service: service.to_owned(), database: database.map(str::to_owned) }
+    }
 
     fn names(all: &[Whose]) -> Vec<String> {
         Names::new(BTreeSet::new(), &[]).of(all)
@@ -148,14 +149,14 @@ mod tests {
     #[test]
     fn a_database_gives_its_name_unless_it_is_odd_or_shared() {
         let all = [
-            Whose::globals("db"),
-            Whose::database("db", "fleet"),
-            Whose::database("db", "my fleet"),
-            Whose::database("db", "shop"),
-            Whose::database("old", "shop"),
-            Whose::database("x", "files"),
-            Whose::database("db", "a b"),
-            Whose::database("db", "a'b"),
+            whose("db", None),
+            whose("db", Some("fleet")),
+            whose("db", Some("my fleet")),
+            whose("db", Some("shop")),
+            whose("old", Some("shop")),
+            whose("x", Some("files")),
+            whose("db", Some("a b")),
+            whose("db", Some("a'b")),
         ];
         let expected = ["db-globals", "fleet", "db-my-fleet", "db-shop", "old-shop", "x-files", "db-a-b", "db-a-b-2"];
         assert_eq!(names(&all), expected);
@@ -163,9 +164,9 @@ mod tests {
 
     #[test]
     fn a_name_once_given_stays_when_another_server_brings_the_same_database() {
-        let first = [Whose::database("new", "shop")];
+        let first = [whose("new", Some("shop"))];
         let before = stored(&first, &names(&first));
-        let both = [Whose::database("a", "shop"), Whose::database("new", "shop")];
+        let both = [whose("a", Some("shop")), whose("new", Some("shop"))];
         assert_eq!(Names::new(BTreeSet::new(), &before).of(&both), ["a-shop", "shop"]);
     }
 

@@ -78,3 +78,73 @@ fn bounded(names: &[String]) -> String {
         more => format!("{shown} and {more} more"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::DateTime;
+    use shipshape_core::archive::manifest::PayloadKind;
+    use shipshape_core::database::{Database, Engine};
+
+    /// What is known of a dump with one table of so many rows; without tables where that is none.
+    fn facts(rows: Option<u64>) -> DatabaseFacts {
+        DatabaseFacts {
+            engine: Engine::Mariadb,
+            database: "shop".to_owned(),
+            globals: false,
+            service: "db".to_owned(),
+            origin: None,
+            server_version: String::new(),
+            client_version: None,
+            started: DateTime::UNIX_EPOCH,
+            finished: DateTime::UNIX_EPOCH,
+            settings: std::collections::BTreeMap::new(),
+            tables: rows.map(|rows| ("orders".to_owned(), rows)).into_iter().collect(),
+            longest_statement: 0,
+        }
+    }
+
+    fn before(rows: Option<u64>, bytes: u64) -> Payload {
+        Payload {
+            name: "shop".to_owned(),
+            kind: PayloadKind::Database,
+            object: String::new(),
+            bytes_plain: bytes,
+            bytes_stored: 0,
+            sha256_plain: String::new(),
+            sha256_stored: String::new(),
+            entries: 1,
+            database: Some(facts(rows)),
+        }
+    }
+
+    fn said(before: &Payload, rows: Option<u64>, bytes: u64) -> Option<String> {
+        shrunk(before, &facts(rows), bytes).map(|notice| notice.message)
+    }
+
+    #[test]
+    fn a_database_that_lost_its_tables_rows_or_half_its_size_is_told_with_both_figures() {
+        let last = before(Some(7), 4_000_000);
+        let told = |rows, bytes| said(&last, rows, bytes).unwrap();
+        assert_eq!(told(None, 3_900_000), "the dump of shop has no tables, and the last one had 1 table");
+        assert_eq!(told(Some(0), 3_900_000), "the dump of shop has no rows, and the last one had 7 rows");
+        assert_eq!(told(Some(7), 1_900_000), "the dump of shop has 1.9 MB, and the last one had 4.0 MB");
+    }
+
+    #[test]
+    fn what_shrinks_a_little_or_was_small_anyway_is_no_news() {
+        assert_eq!(said(&before(Some(7), 4_000_000), Some(1), 2_000_000), None);
+        assert_eq!(said(&before(Some(7), 99_999), Some(1), 10), None);
+        assert_eq!(said(&before(None, 500), None, 500), None);
+    }
+
+    #[test]
+    fn of_many_names_the_first_are_told_and_the_rest_counted() {
+        let tables: Vec<String> = (1..=7).map(|number| format!("t{number}")).collect();
+        let database = Database { name: "shop".to_owned(), untransactional: tables, ..Database::default() };
+        let (engine, version) = (Engine::Mariadb, String::new());
+        let facts = Facts { engine, version, databases: vec![database], ours: vec![], longest_statement: None };
+        let notices = untransactional(&facts);
+        assert!(notices[0].message.ends_with(": t1, t2, t3, t4, t5 and 2 more"), "{}", notices[0].message);
+    }
+}

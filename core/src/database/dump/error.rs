@@ -99,6 +99,12 @@ pub enum LoadError {
         /// The order.
         line: String,
     },
+    /// It would change a database that it names itself.
+    #[error("the dump names things together with their database: {name}")]
+    Elsewhere {
+        /// The first of them.
+        name: String,
+    },
     /// Its events are too big to be set aside.
     #[error("the events of the dump take more than {limit} bytes")]
     Events {
@@ -116,6 +122,7 @@ impl Explain for LoadError {
             Self::NotWhole(cause) => cause.code(),
             Self::Several { .. } => "dump.several",
             Self::Order { .. } => "dump.order",
+            Self::Elsewhere { .. } => "dump.elsewhere",
             Self::Events { .. } => "dump.events",
             Self::Unread => "dump.unread",
         }
@@ -128,6 +135,9 @@ impl Explain for LoadError {
                 "take a dump of each database by itself, without --databases or --all-databases".into()
             }
             Self::Order { .. } => "no dump program writes this: look into the dump, and where it comes from".into(),
+            Self::Elsewhere { .. } => {
+                "it cannot be loaded beside what is live; take a dump with mysqldump or mariadb-dump of the database itself".into()
+            }
             Self::Events { .. } => "take a dump without --events, and create the events by hand".into(),
             Self::Unread => "the client has stopped before: its message says why".into(),
         }
@@ -136,7 +146,9 @@ impl Explain for LoadError {
     fn exit(&self) -> Exit {
         match self {
             Self::NotWhole(cause) => cause.exit(),
-            Self::Several { .. } | Self::Order { .. } | Self::Events { .. } | Self::Unread => Exit::Critical,
+            Self::Several { .. } | Self::Order { .. } | Self::Elsewhere { .. } | Self::Events { .. } | Self::Unread => {
+                Exit::Critical
+            }
         }
     }
 }

@@ -29,6 +29,8 @@ pub(super) enum Verb {
     BinaryLog,
     /// Is a word for the client and not a statement: `source`, `system`.
     Client,
+    /// Is about a thing that it names together with a database: loaded beside, it would still change that one.
+    Elsewhere,
     /// Anything else.
     Other,
 }
@@ -89,7 +91,7 @@ pub(super) fn delimiter(line: &[u8]) -> Option<&[u8]> {
 
 /// Tells what a statement does.
 pub(super) fn kind(head: &[u8], dialect: Dialect) -> Kind {
-    let mut words = Words { head, at: 0, dialect };
+    let mut words = Words { head, at: 0, parts: 0, dialect };
     let first = words.next_word();
     match first.as_str() {
         "INSERT" | "REPLACE" => insert(&mut words),
@@ -126,7 +128,9 @@ const CLIENT_WORDS: [&str; 15] = [
 
 fn named(verb: Verb, words: &mut Words<'_>) -> Kind {
     let (name, place) = words.next_name();
-    Kind { verb, name, place, rows: Rows::Plain }
+    // In PostgreSQL the part before the dot is a schema, which is in the database itself.
+    let is_elsewhere = words.dialect == Dialect::Mysql && words.parts > 1 && verb != Verb::Use;
+    Kind { verb: if is_elsewhere { Verb::Elsewhere } else { verb }, name, place, rows: Rows::Plain }
 }
 
 fn insert(words: &mut Words<'_>) -> Kind {
@@ -150,6 +154,7 @@ fn define(verb: &str, words: &mut Words<'_>) -> Kind {
             "OR" | "REPLACE" | "TEMPORARY" | "UNLOGGED" | "GLOBAL" | "LOCAL" => {}
             "DEFINER" => words.skip_definer(),
             "TABLE" if verb == "CREATE" && plain => return existing(Verb::CreateTable, words),
+            "TABLE" | "VIEW" | "TRIGGER" | "PROCEDURE" | "FUNCTION" => return existing(Verb::Other, words),
             "EVENT" if words.dialect == Dialect::Mysql => return Kind::of(Verb::Event),
             "DATABASE" | "SCHEMA" if words.names_databases() => {
                 let verb = if verb == "ALTER" { Verb::AlterDatabase } else { Verb::Database };
@@ -197,6 +202,8 @@ fn set(head: &[u8]) -> Verb {
 struct Words<'a> {
     head: &'a [u8],
     at: usize,
+    /// How many parts the last name had.
+    parts: usize,
     dialect: Dialect,
 }
 
@@ -269,13 +276,18 @@ impl Words<'_> {
         self.skip();
         let start = self.at;
         let mut name = Vec::new();
+        self.parts = 0;
         loop {
+            self.parts += 1;
             self.name_part(&mut name);
-            if self.rest().first() != Some(&b'.') {
+            let end = self.at;
+            if self.peek_byte() != Some(b'.') {
+                self.at = end;
                 break;
             }
             name.push(b'.');
             self.at += 1;
+            self.skip();
         }
         if self.dialect == Dialect::Postgres {
             name = self.head[start..self.at].to_vec();

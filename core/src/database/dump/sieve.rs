@@ -93,6 +93,10 @@ impl Sieve {
                 self.refuse_order(head);
                 Fate::Waits
             }
+            Verb::Elsewhere => {
+                self.refused.get_or_insert_with(|| LoadError::Elsewhere { name: kind.name.clone() });
+                Fate::Waits
+            }
             Verb::Insert | Verb::Copy | Verb::CreateTable | Verb::Other => Fate::Passes,
         }
     }

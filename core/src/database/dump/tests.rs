@@ -385,6 +385,25 @@ fn orders_to_the_client_are_refused_before_they_pass() {
 }
 
 #[test]
+fn a_statement_that_names_its_database_is_refused_since_it_would_change_what_is_live() {
+    for statement in [
+        "INSERT INTO `live`.`t` VALUES (1);",
+        "REPLACE INTO live.t VALUES (1);",
+        "CREATE TABLE IF NOT EXISTS `live`.`t` (a int);",
+        "DROP TABLE IF EXISTS live . t;",
+        "ALTER TABLE live.t ADD b int;",
+        "/*!50001 DROP VIEW IF EXISTS `live`.`v`*/;",
+    ] {
+        let dump = format!("-- MySQL dump 10.13\nSELECT 0;\n{statement}\n-- Dump completed\n");
+        let (out, loaded) = load(Engine::Mysql, dump.as_bytes());
+        assert!(matches!(loaded, Err(LoadError::Elsewhere { .. })), "{statement}: {loaded:?}");
+        assert!(!String::from_utf8(out).unwrap().contains("live"), "{statement}");
+    }
+    let dump = "-- MySQL dump 10.13\nINSERT INTO `a.b` VALUES ('live.t');\n-- Dump completed\n";
+    assert!(load(Engine::Mysql, dump.as_bytes()).1.is_ok(), "a dot in a name is no database");
+}
+
+#[test]
 fn a_line_without_end_is_refused_and_not_kept() {
     let endless = std::io::repeat(b'x').take(20 << 20);
     let (out, loaded) = load(Engine::Postgres, (&b"\\"[..]).chain(endless));

@@ -106,6 +106,7 @@ impl Watch {
             | Verb::Replication
             | Verb::BinaryLog
             | Verb::Client
+            | Verb::Elsewhere
             | Verb::Other => {}
         }
     }

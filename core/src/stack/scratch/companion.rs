@@ -40,7 +40,8 @@ impl Companion {
     pub const DATA: &'static str = "/shipshape";
 
     /// Starts a shell script in a container of the image that the live one runs; the image's own start is left out. It is
-    /// found again by `name`, together with the note, and goes with the lease.
+    /// found again by `name`, together with the note, and goes with the lease. Works after we were asked to stop, too: what
+    /// is half done is brought back by it.
     pub fn start(
         service: &str,
         live: &Instance,
@@ -48,7 +49,7 @@ impl Companion {
         lease: &Lease,
         script: &str,
     ) -> Result<Self, ScratchError> {
-        let image = inspect(&live.id, "{{.Image}}").run()?.text();
+        let image = inspect(&live.id, "{{.Image}}").even_when_interrupted().run()?.text();
         let labels = [
             format!("--label={MARK}={}", lease.mark()),
             format!("--label={MACHINE}={}", machine::host_name()),
@@ -62,7 +63,7 @@ impl Companion {
         let made = ["--detach", "--pull=never", "--user=0", "--no-healthcheck", "--entrypoint=sh", &network, &volume];
         let labels = labels.iter().map(String::as_str);
         let args = ["run"].into_iter().chain(made).chain(labels).chain([image.trim(), "-c", script]);
-        let started = docker(args).deadline(START).run()?;
+        let started = docker(args).deadline(START).even_when_interrupted().run()?;
         Ok(Self { service: service.to_owned(), id: started.text().trim().to_owned() })
     }
 
