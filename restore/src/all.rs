@@ -9,6 +9,7 @@
 mod error;
 mod steps;
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -16,7 +17,7 @@ use shipshape_core::archive::manifest::PayloadKind;
 use shipshape_core::atomic;
 use shipshape_core::clock::Stopwatch;
 use shipshape_core::config::Config;
-use shipshape_core::database::{self, Client, DatabaseError};
+use shipshape_core::database::{self, Client};
 use shipshape_core::error::Failure;
 use shipshape_core::report::Notice;
 use shipshape_core::run::Outcome;
@@ -83,7 +84,8 @@ impl Target {
         let folder = shown(&self.folder);
         let mut text = format!("snapshot {} of {}, everything to {folder}\n", manifest.id, snapshot.place);
         let databases = services_of(snapshot).join(", ");
-        let configuration = if self.has_project { "the compose files are there" } else { "the compose files and what they need" };
+        let configuration =
+            if self.has_project { "the compose files are there" } else { "the compose files and what they need" };
         for (number, step) in [
             configuration.to_owned(),
             "volumes, networks and containers are made, none is started".to_owned(),
@@ -94,7 +96,7 @@ impl Target {
         .into_iter()
         .enumerate()
         {
-            text.push_str(&format!("  {}. {step}\n", number + 1));
+            let _ = writeln!(text, "  {}. {step}", number + 1);
         }
         text.push_str(if self.is_new {
             "the folder is new: nothing is replaced in it\n"
@@ -169,7 +171,7 @@ fn prepare(stack: &Compose, with: &With<'_>, snapshot: &Snapshot, steps: &mut St
     steps.step(&format!("database servers start: {}", names.join(", ")), || {
         stack.up(&names)?;
         for server in &servers {
-            Client::new(stack, server.clone()).and_then(|client| client.ready()).map_err(DatabaseError::from)?;
+            Client::new(stack, server.clone()).and_then(|client| client.ready())?;
         }
         Ok(())
     })

@@ -20,6 +20,7 @@ use shipshape_core::archive::keys::Identities;
 use shipshape_core::archive::unseal::{Plain, UnsealError};
 use shipshape_core::clock::Stopwatch;
 use shipshape_core::error::Failure;
+use shipshape_core::lock::Lock;
 use shipshape_core::name;
 use shipshape_core::progress::Progress;
 use shipshape_core::run::Outcome;
@@ -28,11 +29,11 @@ use shipshape_core::units::ByteSize;
 
 use crate::ask;
 use crate::cli::{RestoreArgs, With};
-use crate::database::Dump;
+use crate::database::{Dump, Records};
 use crate::members::{Members, Origin};
 use crate::metadata::Basics;
 use crate::pick::Picked;
-use crate::place::{Done, Target, discard_older, in_folder, shown, untouchable, warnings};
+use crate::place::{Done, Target, discard_older, in_folder, settle, shown, untouchable, warnings};
 use crate::select::SelectError;
 use crate::stage::{Domain, Stage};
 use crate::swap::{self, scope::Scope};
@@ -40,8 +41,8 @@ use crate::target::TargetError;
 use crate::tree::{Tree, Twice};
 use crate::unpack::{self, UnpackError, Unpacked, tars};
 
-use error::BareError;
 use dump::Proven;
+use error::BareError;
 use sniff::{Found, Kind};
 
 /// Restores the file, in place below the application's folder or into a folder of its own.
@@ -70,6 +71,7 @@ pub(crate) fn restore(with: &With<'_>, file: &Path) -> Result<Outcome, Failure> 
         ask::confirm(&preview)?;
     }
     let watch = Stopwatch::start();
+    let _lock = settled(with, &target)?;
     let picked = Picked::by_path(&flags.path)?;
     let domains = match &target {
         Target::Into(folder) => vec![Domain::new(Vec::new(), folder.clone())],
@@ -145,6 +147,14 @@ impl Read for Interruptible {
 fn identities(with: &With<'_>) -> Result<Identities, BareError> {
     let path = with.args.identity.as_ref().or(with.config.restore.identity_file.as_ref());
     Ok(path.map(|path| Identities::read(path)).transpose()?.unwrap_or_default())
+}
+
+/// In place, what an earlier restore of databases has left is settled before files are.
+fn settled(with: &With<'_>, target: &Target) -> Result<Option<Lock>, Failure> {
+    match (target, with.config.app(with.args.store.app.as_deref())) {
+        (Target::InPlace(_), Ok(app)) => Ok(Some(settle(with, &Records::open(&with.args.common, &app.name)?)?)),
+        (Target::Into(_), _) | (_, Err(_)) => Ok(None),
+    }
 }
 
 /// The application's folder. With `--into` there need not be any.

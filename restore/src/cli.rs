@@ -32,6 +32,10 @@ Examples:
       one folder as it was then, without asking
   restore latest --only app
       one database
+  restore latest --only fleetbase --into fleetbase_yesterday
+      a database of a server, under another name beside the live one
+  restore undo
+      back to what was there before the last restore
   restore files_20251120_020000.tar.gz --app /srv/demo
       a file of the old script
   restore db_20251120_020000.sql.gz --app /srv/demo
@@ -54,7 +58,7 @@ Exit status: 0 done, 1 done but look at the warnings, 2 failed or not whole, 3 c
 #[derive(Parser, Clone, Debug)]
 #[command(after_help = EXAMPLES, subcommand_precedence_over_arg = true, subcommand_negates_reqs = true)]
 #[command(
-    override_usage = "restore SNAPSHOT|latest|FILE|- [OPTIONS]\n       restore list SNAPSHOT [GLOB]\n       restore verify SNAPSHOT|latest|-|--all\n       restore drill [SNAPSHOT|latest|-]"
+    override_usage = "restore SNAPSHOT|latest|FILE|- [OPTIONS]\n       restore list SNAPSHOT [GLOB]\n       restore verify SNAPSHOT|latest|-|--all\n       restore undo [--yes]\n       restore drill [SNAPSHOT|latest|-]"
 )]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -74,6 +78,7 @@ pub(crate) struct Args {
 
 /// What to restore, and where to.
 #[derive(ClapArgs, Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct RestoreArgs {
     /// An id or its beginning, `latest`, a file, or `-` for a report of backup on standard input
     #[arg(value_name = "SNAPSHOT|latest|FILE|-")]

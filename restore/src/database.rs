@@ -38,10 +38,10 @@ use shipshape_core::state::StateError;
 
 pub(crate) use dump::{Dump, Item};
 pub(crate) use error::RestoreError;
-pub(crate) use postgres::Globals;
 pub(crate) use plan::{Name, Plan, Swapped};
-pub(crate) use recover::recover;
+pub(crate) use postgres::Globals;
 pub(crate) use records::Records;
+pub(crate) use recover::recover;
 pub(crate) use site::Site;
 pub(crate) use undo::Undo;
 
@@ -53,7 +53,8 @@ pub(crate) trait Way: Sync {
     fn load(&self, client: &Client<'_>, facts: &DatabaseFacts, into: &str, dump: Dump) -> Result<Loaded, RestoreError>;
 
     /// Saves what the swap and its undoing need into the folder, and into [`Exchange::saved`]. Changes nothing live.
-    fn prepare(&self, client: &Client<'_>, exchange: &mut Exchange, folder: &Path) -> Result<Vec<Notice>, RestoreError>;
+    fn prepare(&self, client: &Client<'_>, exchange: &mut Exchange, folder: &Path)
+    -> Result<Vec<Notice>, RestoreError>;
 
     /// `live` becomes `outgoing`, `incoming` becomes `live`.
     fn swap(&self, client: &Client<'_>, exchange: &Exchange, folder: &Path) -> Result<(), RestoreError>;

@@ -119,7 +119,9 @@ fn rehearse(with: &With<'_>, snapshot: &Snapshot, plan: &Plan<'_>, lease: &Lease
     let mut parts = Vec::new();
     let mut scratch = None;
     if !plan.is_empty() {
-        notice.into_iter().for_each(|notice| with.run.warn(notice));
+        if let Some(notice) = notice {
+            with.run.warn(notice);
+        }
         say(&format!("starting {}", plan.services().join(", ")));
         let wanted = plan.parts(settings.description.as_ref())?;
         let started = Scratch::start(lease, settings.folder, settings.description.as_ref(), &wanted);

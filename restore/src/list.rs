@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, Local};
 use serde_json::{Value, json};
-use shipshape_core::archive::entry::{Entry, Kind, Time};
-use shipshape_core::archive::manifest::PayloadKind;
+use shipshape_core::archive::entry::{Bytes, Entry, Kind, Time};
+use shipshape_core::archive::manifest::{Payload, PayloadKind};
 use shipshape_core::error::Failure;
 use shipshape_core::run::Outcome;
 use shipshape_core::signal;
@@ -21,7 +21,8 @@ pub(crate) fn list(snapshot: &Snapshot, glob: Option<&str>) -> Result<Outcome, F
     let picked = Picked::new(&snapshot.manifest, &[], &patterns)?;
     let mut listing = Listing::default();
     for_each(snapshot, &picked, |entry| listing.add(entry))?;
-    if listing.entries.is_empty() && glob.is_some() {
+    picked.databases.iter().for_each(|payload| listing.add_database(payload));
+    if listing.entries.is_empty() && listing.databases.is_empty() && glob.is_some() {
         return Err(picked.nothing().into());
     }
     let number = u64::try_from(listing.entries.len()).unwrap_or(u64::MAX);
@@ -35,6 +36,7 @@ pub(crate) fn list(snapshot: &Snapshot, glob: Option<&str>) -> Result<Outcome, F
     let data = json!({
         "snapshot": {"id": snapshot.manifest.id, "host": snapshot.place.host, "app": snapshot.place.app},
         "entries": listing.entries,
+        "databases": listing.databases,
     });
     Ok(Outcome { data, text: listing.text, ..Outcome::ok(summary) })
 }
@@ -66,11 +68,36 @@ fn for_each(snapshot: &Snapshot, picked: &Picked, mut take: impl FnMut(&Entry)) 
 #[derive(Default)]
 struct Listing {
     entries: Vec<Value>,
+    databases: Vec<Value>,
     text: String,
     bytes: u64,
 }
 
 impl Listing {
+    /// A database of a server, or what belongs to the whole server, with what the manifest knows of its tables.
+    fn add_database(&mut self, payload: &Payload) {
+        let Some(facts) = &payload.database else { return };
+        let rows: u64 = facts.tables.values().sum();
+        self.databases.push(json!({
+            "name": payload.name,
+            "engine": facts.engine,
+            "service": facts.service,
+            "server_version": facts.server_version,
+            "bytes": payload.bytes_plain,
+            "tables": facts.tables,
+        }));
+        let size = ByteSize(payload.bytes_plain);
+        let _ = writeln!(self.text, "{}: {} {}, {size}", payload.name, facts.engine, facts.server_version);
+        for (table, rows) in &facts.tables {
+            let _ = writeln!(self.text, "  {rows:>12} {}", Bytes::from(table.as_bytes()).shown());
+        }
+        if !facts.tables.is_empty() {
+            let tables = u64::try_from(facts.tables.len()).unwrap_or(u64::MAX);
+            let all = counted(tables, "table", "tables");
+            let _ = writeln!(self.text, "  {rows:>12} rows in {all}");
+        }
+    }
+
     fn add(&mut self, entry: &Entry) {
         self.bytes += if entry.kind == Kind::File { entry.size } else { 0 };
         self.entries.push(json!({

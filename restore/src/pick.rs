@@ -62,6 +62,8 @@ pub(crate) struct Picked {
     pub(crate) payloads: Vec<Payload>,
     /// The databases of servers, and what belongs to whole servers.
     pub(crate) databases: Vec<Payload>,
+    /// The same, where they become files.
+    pub(crate) dumps: Vec<Payload>,
     /// The payloads that stay as they are.
     pub(crate) others: Vec<Payload>,
     /// The paths; none for all.
@@ -84,7 +86,14 @@ impl Picked {
         let databases = databases.into_iter().filter(|payload| is_meant(payload) && paths.is_empty()).collect();
         let (mut payloads, others): (Vec<_>, Vec<_>) = rest.into_iter().partition(is_meant);
         payloads.sort_by_key(|payload| payload.kind);
-        Ok(Self { payloads, databases, others, paths: Patterns::new(paths)?, companions: HashSet::new() })
+        Ok(Self {
+            payloads,
+            databases,
+            dumps: Vec::new(),
+            others,
+            paths: Patterns::new(paths)?,
+            companions: HashSet::new(),
+        })
     }
 
     /// For an archive without payloads.

@@ -35,8 +35,9 @@ pub(crate) use domains::in_folder;
 pub(crate) use error::PlaceError;
 use facts::Facts;
 use mounted::Mounted;
-use servers::Servers;
 pub(crate) use preview::{destination, shown};
+use servers::Servers;
+pub(crate) use servers::settle;
 pub(crate) use told::{Done, discard_older, warnings};
 
 /// Where to.
@@ -91,11 +92,14 @@ pub(crate) fn restore(with: &With<'_>, snapshot: &Snapshot) -> Result<Outcome, F
     if let Some(name) = servers::named(flags.into.as_deref(), &picked) {
         return servers::beside(with, snapshot, &picked, name);
     }
+    if flags.into.is_some() {
+        picked.dumps = std::mem::take(&mut picked.databases);
+    }
     let facts = Facts::gather(snapshot, &picked)?;
     picked.companions = facts.companions(&snapshot.manifest.payloads);
     let target = Target::new(with, snapshot.app.dir.clone().or_else(|| facts.app_dir()))?;
     let servers = Servers::open(with, &snapshot.app.name, &target, &picked)?;
-    let plan = servers.plan(with, snapshot, &picked, Name::Own)?;
+    let plan = servers.as_ref().map(|servers| servers.plan(with, snapshot, &picked, Name::Own)).transpose()?.flatten();
     let preview = preview::snapshot(with, snapshot, &picked, &facts, &target, plan.as_ref())?;
     if flags.dry_run {
         with.run.only_looks();
@@ -104,13 +108,14 @@ pub(crate) fn restore(with: &With<'_>, snapshot: &Snapshot) -> Result<Outcome, F
     if matches!(target, Target::InPlace(_)) && !flags.yes {
         ask::confirm(&preview.text)?;
     }
-    match plan {
-        Some(plan) if picked.payloads.is_empty() => {
-            servers::alone(with, snapshot, &servers, &plan, &shown(target.folder()))
+    let databases = servers.as_ref().zip(plan.as_ref());
+    match databases {
+        Some((servers, plan)) if picked.payloads.is_empty() => {
+            servers::alone(with, snapshot, servers, plan, &shown(target.folder()))
         }
-        plan => {
-            let plan = plan.as_ref();
-            let decided = Decided { picked: &picked, facts: &facts, target: &target, servers: &servers, plan };
+        _ => {
+            let servers = servers.as_ref();
+            let decided = Decided { picked: &picked, facts: &facts, target: &target, servers, databases };
             carry_out(with, snapshot, &decided)
         }
     }
@@ -121,19 +126,21 @@ struct Decided<'a> {
     picked: &'a Picked,
     facts: &'a Facts,
     target: &'a Target,
-    servers: &'a Servers,
-    plan: Option<&'a Plan<'a>>,
+    /// Those that this restore may change.
+    servers: Option<&'a Servers>,
+    /// Those that it does change, and how.
+    databases: Option<(&'a Servers, &'a Plan<'a>)>,
 }
 
 /// Builds everything beside what is live, databases first, and swaps it in the same order.
 fn carry_out(with: &With<'_>, snapshot: &Snapshot, decided: &Decided<'_>) -> Result<Outcome, Failure> {
-    let Decided { picked, facts, target, servers, plan } = *decided;
+    let Decided { picked, facts, target, servers, databases } = *decided;
     let watch = Stopwatch::start();
     let domains = domains::of(target, facts, picked)?;
     let id = snapshot.manifest.id.as_str();
     let mut stage = Stage::open(domains, id, target.existing())?;
     let unpacked = build(with, snapshot, picked, &stage)?;
-    let waiting = plan.map(|plan| plan.load(&servers.records, id)).transpose()?;
+    let waiting = databases.map(|(servers, plan)| plan.load(&servers.records, id)).transpose()?;
     let mounted = Mounted::look(&stage, target);
     let scope = Scope { pinned: mounted.folders(), ..scope(with, snapshot, facts, &unpacked)? };
     let mut warnings = in_use::warnings(unpacked.databases().map(|path| told::live(path, &stage, target)));
@@ -150,7 +157,7 @@ fn carry_out(with: &With<'_>, snapshot: &Snapshot, decided: &Decided<'_>) -> Res
     let flags = &with.args.restore;
     if facts.is_all(flags) || flags.discard_old {
         discard_older(&stage, &swapped)?;
-        warnings.extend(servers::discard_older(with, servers));
+        warnings.extend(servers.and_then(|servers| servers::discard_older(with, servers)));
     }
     let done = Done { picked, unpacked: &unpacked, swapped: &swapped, target, took: watch.elapsed() };
     warnings.extend(stage.recovered());
@@ -213,8 +220,7 @@ pub(crate) fn discard_old(with: &With<'_>) -> Result<Outcome, Failure> {
         let databases = database::kept::named(&records.kept()?);
         return Ok(told::discarded(&kept::all(&folder)?.into_iter().collect::<Vec<_>>(), databases, true));
     }
-    let _lock = records.lock()?;
-    database::recover(&records, with.config)?.into_iter().for_each(|notice| with.run.warn(notice));
+    let _lock = servers::settle(with, &records)?;
     let databases = database::kept::discard(&records, with.config, |_| true)?;
     let folders = kept::discard(kept::all(&folder)?)?;
     Ok(told::discarded(&folders, databases, false))

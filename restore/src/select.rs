@@ -127,8 +127,14 @@ pub(crate) struct Opened {
 pub(crate) enum Unknown {
     /// That is an error.
     Refuse,
-    /// The only one that it has is meant.
+    /// The only one that it has is meant, if its own name is only that of its folder.
     TakeTheOnly,
+}
+
+impl Unknown {
+    fn takes(self, app: &App, known: &[String]) -> bool {
+        self == Self::TakeTheOnly && app.dir.is_some() && known.len() == 1
+    }
 }
 
 /// Opens the store that flags, a report or the configuration name, at the application that they name.
@@ -140,23 +146,25 @@ pub(crate) fn open(
     identity: Option<PathBuf>,
     unknown: Unknown,
 ) -> Result<Opened, Failure> {
-    let mut app = config.app(flags.app.as_deref().or(told.and_then(|told| told.app.as_deref())))?;
+    let app = config.app(flags.app.as_deref().or(told.and_then(|told| told.app.as_deref())))?;
     run.app(&app.name);
     let named_store = flags.store.as_deref().or(told.and_then(|told| told.store.as_deref()));
     let (store, _) = store::open(&opening::url(config, named_store)?)?;
     let named_host = flags.host.as_deref().or(told.and_then(|told| told.host.as_deref()));
     let own_host = told.map_or_else(|| config.host(None), |told| told.machine.clone());
     let find = |name: &str| catalog::find_place(store.as_ref(), name, named_host, &own_host);
-    let place = match (find(&app.name), unknown) {
-        (Err(CatalogError::NoApp { known, .. }), Unknown::TakeTheOnly) if known.len() == 1 => {
-            app.name = known.concat();
-            run.app(&app.name);
-            find(&app.name)?
-        }
-        (found, _) => found?,
+    let place = match find(&app.name) {
+        // A name that somebody has typed is meant; that of a folder may be another one here.
+        Err(CatalogError::NoApp { known, .. }) if unknown.takes(&app, &known) => find(&known.concat())?,
+        found => found?,
     };
+    run.app(&place.app);
     let elsewhere = named_host.is_none() && place.host != own_host;
-    let note = elsewhere.then(|| format!("taken from host {}: {own_host} has no snapshot of {}", place.host, app.name));
+    let own =
+        (!elsewhere && place.app != app.name).then(|| format!("taken of {}, the only one in the store", place.app));
+    let note =
+        elsewhere.then(|| format!("taken from host {}: {own_host} has no snapshot of {}", place.host, place.app));
+    let (app, note) = (App { name: place.app.clone(), ..app }, note.or(own));
     Ok(Opened { store, place, app, note, identity: identity.or_else(|| config.restore.identity_file.clone()) })
 }
 
@@ -269,6 +277,15 @@ mod tests {
         assert_eq!(asked("./x.tar.gz"), Asked::File("./x.tar.gz".into()));
         assert_eq!(asked("Cargo.toml"), Asked::File("Cargo.toml".into()), "a file that exists");
         assert_eq!(asked("20261120T0200"), Asked::Snapshot(Wanted::Id("20261120T0200".to_owned())));
+    }
+
+    #[test]
+    fn only_an_application_named_after_its_folder_may_be_called_otherwise_in_the_store() {
+        let folder = App { name: "srv".to_owned(), dir: Some("/srv".into()) };
+        let (one, two) = (vec!["fleet".to_owned()], vec!["fleet".to_owned(), "freight".to_owned()]);
+        assert!(Unknown::TakeTheOnly.takes(&folder, &one));
+        assert!(!Unknown::TakeTheOnly.takes(&folder, &two) && !Unknown::Refuse.takes(&folder, &one));
+        assert!(!Unknown::TakeTheOnly.takes(&App { dir: None, ..folder }, &one), "a name that was typed is meant");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use shipshape_core::error::Failure;
+use shipshape_core::lock::Lock;
 use shipshape_core::run::Outcome;
 use shipshape_core::units::counted;
 
@@ -15,10 +16,10 @@ use crate::cli::With;
 use crate::database::journal::Files;
 use crate::database::records::Kept;
 use crate::database::{self, Records, RestoreError, Site, Undo};
-use crate::place::{PlaceError, shown};
+use crate::place::{PlaceError, settle, shown};
 use crate::stage::Existing;
-use crate::swap::undo::{self, Undoing};
 use crate::swap;
+use crate::swap::undo::{self, Undoing};
 
 /// What the last restore has left to be put back.
 struct Last {
@@ -32,12 +33,7 @@ pub(crate) fn undo(with: &With<'_>, yes: bool, dry_run: bool) -> Result<Outcome,
     with.run.app(&app.name);
     let folder = app.dir.ok_or(PlaceError::NoTarget)?;
     let records = Records::open(&with.args.common, &app.name)?;
-    let _lock = records.lock()?;
-    if !dry_run {
-        database::recover(&records, with.config)?.into_iter().for_each(|notice| with.run.warn(notice));
-        let settled = swap::recover(&folder, Existing::Replace)?;
-        settled.notices.into_iter().for_each(|notice| with.run.warn(notice));
-    }
+    let _lock = if dry_run { None } else { Some(settle_all(with, &records, &folder)?) };
     let last = Last::of(&records, &folder)?;
     let at = records.moment(with.run.started())?;
     let site = last.site(with)?;
@@ -53,6 +49,15 @@ pub(crate) fn undo(with: &With<'_>, yes: bool, dry_run: bool) -> Result<Outcome,
     }
     let of = last.snapshot();
     carry_out(&records, plan.as_ref(), last.files, &of)
+}
+
+/// What an earlier run has left is settled first, databases before files.
+fn settle_all(with: &With<'_>, records: &Records, folder: &Path) -> Result<Lock, Failure> {
+    let lock = settle(with, records)?;
+    for notice in swap::recover(folder, Existing::Replace)?.notices {
+        with.run.warn(notice);
+    }
+    Ok(lock)
 }
 
 impl Last {
@@ -100,12 +105,7 @@ impl Last {
 }
 
 /// Databases first, files after them: as in a restore.
-fn carry_out(
-    records: &Records,
-    plan: Option<&Undo<'_>>,
-    files: Option<Undoing>,
-    of: &str,
-) -> Result<Outcome, Failure> {
+fn carry_out(records: &Records, plan: Option<&Undo<'_>>, files: Option<Undoing>, of: &str) -> Result<Outcome, Failure> {
     let journal = files.as_ref().and_then(|files| Some(Files { staging: files.staging()?, kept: files.kept() }));
     if let Some(files) = &files
         && let Err(failed) = files.stage()

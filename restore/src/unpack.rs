@@ -12,6 +12,7 @@
 //! What proves a file is age's authentication of each chunk that was read and the BLAKE3 of its content: so the SHA-256
 //! of packs is left to `verify`, and the end of a pack behind the last file that is wanted is not read at all.
 
+pub(crate) mod dumps;
 mod error;
 mod files;
 mod items;
@@ -100,6 +101,9 @@ pub(crate) fn snapshot(
             // These go to a server: see `database`.
             PayloadKind::Database => {}
         }
+    }
+    for payload in &picked.dumps {
+        dumps::unpack(snapshot, payload, &mut tree, &mut done, progress)?;
     }
     finish(&tree, &mut done)?;
     Ok(done)

@@ -16,7 +16,9 @@ pub(super) enum AllError {
         folder: String,
     },
     /// There are databases, and nothing to run their servers.
-    #[error("{folder} has no compose file, and the snapshot has none either: its databases have no servers to come back to")]
+    #[error(
+        "{folder} has no compose file, and the snapshot has none either: its databases have no servers to come back to"
+    )]
     NoProject {
         /// The folder.
         folder: String,

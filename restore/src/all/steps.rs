@@ -68,6 +68,10 @@ mod tests {
         let outcome = steps.told(Outcome::ok("done"), "/srv/x", Duration::from_secs(61));
         assert_eq!(outcome.data["steps"][1]["step"], "b");
         assert_eq!(outcome.data["recovery_s"], 61.0);
-        assert!(outcome.text.starts_with("  1. a: ") && outcome.text.ends_with("recovered in 1 min 1 s\n"), "{}", outcome.text);
+        assert!(
+            outcome.text.starts_with("  1. a: ") && outcome.text.ends_with("recovered in 1 min 1 s\n"),
+            "{}",
+            outcome.text
+        );
     }
 }

@@ -136,12 +136,7 @@ pub(super) fn restore<'a>(
 }
 
 /// Decides which server takes it, and in the place of which database.
-fn plan<'a>(
-    with: &With<'_>,
-    site: &'a Site,
-    records: &Records,
-    mut item: Item<'a>,
-) -> Result<Plan<'a>, Failure> {
+fn plan<'a>(with: &With<'_>, site: &'a Site, records: &Records, mut item: Item<'a>) -> Result<Plan<'a>, Failure> {
     let flags = &with.args.restore;
     let service = flags.service.as_deref();
     let client = site.choose(&item.name, &item.facts, service)?;

@@ -221,7 +221,8 @@ fn what_is_no_whole_dump_is_refused_before_any_server_is_asked() {
         assert_eq!(refused(name, bytes), (code, Exit::Critical), "{name}");
     }
     assert_eq!(refused("x.dump", b"PGDMP\x01\x0e"), ("archive.unknown", Exit::Unknown));
-    let cluster = "--\n-- PostgreSQL database cluster dump\n--\n\\connect one\n-- PostgreSQL database cluster dump complete\n";
+    let cluster =
+        "--\n-- PostgreSQL database cluster dump\n--\n\\connect one\n-- PostgreSQL database cluster dump complete\n";
     assert_eq!(refused("all.sql", cluster.as_bytes()), ("dump.several", Exit::Critical));
     // Whole, but nothing here runs a server.
     assert_eq!(refused("whole.sql", DUMP.as_bytes()), ("restore.no_stack", Exit::Unknown));

@@ -197,7 +197,7 @@ impl Explain for RestoreError {
             }
             Self::NoServer { known, .. } => format!("there are: {}; name one with --service NAME", known.join(", ")),
             Self::SeveralServers { services, .. } => {
-                let first = services.first().map(String::as_str).unwrap_or("NAME");
+                let first = services.first().map_or("NAME", String::as_str);
                 format!("say which: --service {first}")
             }
             Self::Exists { .. } => "nothing was changed; choose another name: --into NAME".to_owned(),

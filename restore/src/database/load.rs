@@ -33,8 +33,8 @@ pub(super) fn feed(
     dump: Dump,
 ) -> Result<(dump::Loaded, String), RestoreError> {
     let Dump { name, reader, promise } = dump;
-    let (loader, report) = Loader::new(client.engine(), content, reader);
-    let stream = Cursor::new(frame.before).chain(loader).chain(Cursor::new(frame.after));
+    let (sieved, report) = Loader::new(client.engine(), content, reader);
+    let stream = Cursor::new(frame.before).chain(sieved).chain(Cursor::new(frame.after));
     let fed = client.feed(into, frame.init, Box::new(stream));
     let loaded = match (report.finish(), fed) {
         // A client that was killed for the sake of its input has nothing to say of it.

@@ -6,6 +6,7 @@ mod exchange;
 mod inventory;
 mod objects;
 mod packet;
+mod statistics;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,6 +20,7 @@ use super::load::{self, Frame, Scratch};
 use super::{Dump, Exchange, Loaded, RestoreError, There, Way};
 use inventory::Inventory;
 use packet::Packet;
+use statistics::Paused;
 
 /// MySQL and MariaDB.
 pub(crate) struct Mysql;
@@ -26,8 +28,7 @@ pub(crate) struct Mysql;
 /// A table's rows come in many statements; without `autocommit` they are one transaction, which is written to disk once,
 /// and which MariaDB, as long as it checks nothing, sorts and writes without a log of each row. What the tables refer to
 /// was checked when it was written the first time.
-const FRAME: Frame =
-    Frame { init: INIT, before: "", after: "\nCOMMIT;\n" };
+const FRAME: Frame = Frame { init: INIT, before: "", after: "\nCOMMIT;\n" };
 
 /// `CHECK` constraints are MariaDB's alone to switch off; each JSON column has one, which costs a fifth of a load.
 const INIT: &str =
@@ -36,11 +37,13 @@ const INIT: &str =
 impl Way for Mysql {
     fn load(&self, client: &Client<'_>, facts: &DatabaseFacts, into: &str, dump: Dump) -> Result<Loaded, RestoreError> {
         let packet = Packet::raise(client, facts.longest_statement)?;
+        let paused = Paused::pause(client, facts.tables.values().sum())?;
         client.sql(None, &format!("CREATE DATABASE {}{}", quoted(into), settings(&facts.settings)))?;
         let scratch = Scratch::new(client, None, format!("DROP DATABASE IF EXISTS {}", quoted(into)));
         let (loaded, said) = load::feed(client, Content::Database, Some(into), FRAME, dump)?;
         drop(packet);
         let tables = inventory::rows(client, into)?;
+        paused.gather(into, tables.keys());
         load::compare(facts, &loaded.seen, &tables)?;
         let mut notices = objects::missing_definers(client, into, &loaded.events);
         notices.extend(altered(&facts.database, &said));
@@ -50,14 +53,22 @@ impl Way for Mysql {
     }
 
     fn limits(&self, client: &Client<'_>, facts: &DatabaseFacts) -> Result<BTreeMap<String, String>, RestoreError> {
-        Packet::before(client, facts.longest_statement)
+        let mut limits = Packet::before(client, facts.longest_statement)?;
+        limits.extend(statistics::before(client, facts.tables.values().sum())?);
+        Ok(limits)
     }
 
     fn put_back(&self, client: &Client<'_>, limits: &BTreeMap<String, String>) -> Result<(), RestoreError> {
-        packet::put_back(client, limits)
+        packet::put_back(client, limits)?;
+        statistics::put_back(client, limits)
     }
 
-    fn prepare(&self, client: &Client<'_>, exchange: &mut Exchange, folder: &Path) -> Result<Vec<Notice>, RestoreError> {
+    fn prepare(
+        &self,
+        client: &Client<'_>,
+        exchange: &mut Exchange,
+        folder: &Path,
+    ) -> Result<Vec<Notice>, RestoreError> {
         exchange::prepare(client, exchange, folder)
     }
 
@@ -112,7 +123,10 @@ fn altered(database: &str, said: &str) -> Option<Notice> {
     let mut columns: Vec<&str> = lines.filter_map(|line| line.split('\'').nth(1)).collect();
     columns.sort_unstable();
     columns.dedup();
-    let message = format!("the server could not take all values of {database} as the dump has them: columns {}", columns.join(", "));
+    let message = format!(
+        "the server could not take all values of {database} as the dump has them: columns {}",
+        columns.join(", ")
+    );
     let hint = "the dump itself does not fit its tables; compare these columns with the application before it is used";
     (!columns.is_empty()).then(|| Notice::new("restore.altered", message, hint))
 }

@@ -58,7 +58,8 @@ mod tests {
             for engine in [Engine::Mysql, Engine::Postgres] {
                 let name = before(engine, &live, now);
                 let length = if engine == Engine::Mysql { name.chars().count() } else { name.len() };
-                prop_assert!(length <= if engine == Engine::Mysql { 64 } else { 63 });
+                let limit = if engine == Engine::Mysql { 64 } else { 63 };
+                prop_assert!(length <= limit);
                 prop_assert!(is_ours(&name));
                 prop_assert_eq!(name == before(engine, &other, now), live == other);
             }

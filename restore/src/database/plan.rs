@@ -132,7 +132,7 @@ impl<'a> Plan<'a> {
     /// Removes what loads have left that were killed and whose journal is lost.
     fn clear(&self) -> Result<(), RestoreError> {
         for planned in &self.databases {
-            for leftover in planned.leftovers.iter() {
+            for leftover in &planned.leftovers {
                 way(planned.engine).discard(&planned.client, leftover)?;
             }
         }
@@ -242,7 +242,8 @@ impl<'a> Planned<'a> {
     }
 
     fn quiet(&self) -> Notice {
-        let message = format!("the events of {} were not created in {}: they would act", self.item.name, self.exchange.live);
+        let message =
+            format!("the events of {} were not created in {}: they would act", self.item.name, self.exchange.live);
         Notice::new("restore.no_events", message, "they come back with a restore in place")
     }
 

@@ -23,7 +23,8 @@ pub(crate) fn recover(records: &Records, config: &Config) -> Result<Vec<Notice>,
     };
     if forward {
         under_way.finish()?;
-        let message = format!("an earlier {done} of {of} was killed when all databases were in their place; it is finished now");
+        let message =
+            format!("an earlier {done} of {of} was killed when all databases were in their place; it is finished now");
         let hint = "the old ones are kept; see: restore --discard-old --dry-run";
         return Ok(vec![Notice::new("restore.finished", message, hint)]);
     }

@@ -82,12 +82,11 @@ impl Way for Redis {
 
     fn swap(&self, client: &Client<'_>, exchange: &Exchange, _: &Path) -> Result<(), RestoreError> {
         let live = Live::look(client)?;
-        let (standby, _lent) = match Standby::find(client, &exchange.incoming) {
-            Some(standby) => (standby, None),
-            None => {
-                let lent = Lent::new()?;
-                (live.standby_from_kept(client, &exchange.incoming, &lent)?, Some(lent))
-            }
+        let (standby, _lent) = if let Some(loaded) = Standby::find(client, &exchange.incoming) {
+            (loaded, None)
+        } else {
+            let lent = Lent::new()?;
+            (live.standby_from_kept(client, &exchange.incoming, &lent)?, Some(lent))
         };
         if exchange.replaces {
             live.keep(client, &exchange.outgoing)?;
@@ -144,7 +143,8 @@ struct Live {
 impl Live {
     /// Looks whether it can. Nothing is changed: `REPLICAOF NO ONE` says nothing new to a server that is its own master.
     fn look(client: &Client<'_>) -> Result<Self, RestoreError> {
-        let immovable = |why: &str| RestoreError::Immovable { database: client.service().to_owned(), why: why.to_owned() };
+        let immovable =
+            |why: &str| RestoreError::Immovable { database: client.service().to_owned(), why: why.to_owned() };
         let info = awake(client)?;
         if info.text("cluster_enabled") == "1" {
             return Err(immovable("it is a node of a cluster, whose data lies on several servers"));

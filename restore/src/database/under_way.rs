@@ -55,8 +55,10 @@ impl<'a> UnderWay<'a> {
 
     /// Notes what is about to be loaded, and which settings of its server that changes.
     pub(crate) fn note(&mut self, exchange: Exchange, limits: BTreeMap<String, String>) -> Result<(), RestoreError> {
-        if !limits.is_empty() {
-            self.journal.limits.entry(exchange.service.clone()).or_insert(limits);
+        let known = self.journal.limits.entry(exchange.service.clone()).or_default();
+        // As they were before the first of them was changed.
+        for (name, value) in limits {
+            known.entry(name).or_insert(value);
         }
         self.journal.exchanges.push(exchange);
         self.records.write_journal(&self.journal)
@@ -117,7 +119,9 @@ impl<'a> UnderWay<'a> {
             }
         }
         self.records.end_journal()?;
-        used_up.iter().for_each(|earlier| self.records.forget(earlier.at));
+        for earlier in &used_up {
+            self.records.forget(earlier.at);
+        }
         if self.journal.beside {
             self.records.forget(self.journal.at);
         }

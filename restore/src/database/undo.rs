@@ -9,7 +9,9 @@ use serde_json::json;
 use super::journal::{Files, Journal, Source};
 use super::records::{Kept, KeptDatabase};
 use super::under_way::UnderWay;
-use super::{Exchange, Records, RestoreError, Site, Swapped, There, atomic_write, earlier, later, names, read_if_there, way};
+use super::{
+    Exchange, Records, RestoreError, Site, Swapped, There, atomic_write, earlier, later, names, read_if_there, way,
+};
 
 /// What is put back.
 pub(crate) struct Undo<'a> {
@@ -32,8 +34,14 @@ impl<'a> Undo<'a> {
         for (exchange, kept) in self.exchanges.iter().zip(&self.kept.databases) {
             let Exchange { service, live, outgoing, .. } = exchange;
             let _ = match &kept.name {
-                Some(name) => writeln!(text, "  database {live} of the service {service}, from {name}; the one that is live now is kept as {outgoing}"),
-                None => writeln!(text, "  database {live} of the service {service}: there was nothing in it; the one that is live now is kept as {outgoing}"),
+                Some(name) => writeln!(
+                    text,
+                    "  database {live} of the service {service}, from {name}; the one that is live now is kept as {outgoing}"
+                ),
+                None => writeln!(
+                    text,
+                    "  database {live} of the service {service}: there was nothing in it; the one that is live now is kept as {outgoing}"
+                ),
             };
         }
         text

@@ -101,7 +101,10 @@ mod tests {
     #[test]
     fn no_answer_is_wrong_whatever_was_asked() {
         assert!(judge(&check(None, None, None), "fleet", Ok(Vec::new())).wrong.is_some());
-        assert_eq!(judge(&check(None, None, None), "fleet", Err("no such table".to_owned())).wrong.unwrap(), "no such table");
+        assert_eq!(
+            judge(&check(None, None, None), "fleet", Err("no such table".to_owned())).wrong.unwrap(),
+            "no such table"
+        );
     }
 
     #[test]

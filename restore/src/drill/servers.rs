@@ -20,7 +20,7 @@ use shipshape_core::stack::scratch::{self, Scratch, Variable};
 use super::checks::{self, Checked};
 use super::error::DrillError;
 use super::{Part, PayloadKind};
-use crate::database::{There, Dump, Exchange, Globals, RestoreError, later, names, way};
+use crate::database::{Dump, Exchange, Globals, RestoreError, There, later, names, way};
 use crate::select::Snapshot;
 
 /// What is loaded where, and what is asked.
@@ -50,7 +50,9 @@ impl<'a> Plan<'a> {
             }
         }
         // What belongs to the whole server comes first: databases belong to its roles.
-        services.values_mut().for_each(|payloads| payloads.sort_by_key(|(_, facts)| !facts.globals));
+        for payloads in services.values_mut() {
+            payloads.sort_by_key(|(_, facts)| !facts.globals);
+        }
         let place = |check: &'a CheckSection| {
             let missing = |why| DrillError::NoDatabase { sql: check.sql.clone(), why };
             Ok((check, checks::database_of(check, &able).map_err(missing)?))
@@ -114,7 +116,9 @@ impl<'a> Plan<'a> {
             say(&format!("loading {}", payload.name));
             let watch = Stopwatch::start();
             let loaded = match &up.facts {
-                Ok(_) => load(snapshot, payload, facts, &up.client, room, &mut globals).map_err(|refused| chain(&refused)),
+                Ok(_) => {
+                    load(snapshot, payload, facts, &up.client, room, &mut globals).map_err(|refused| chain(&refused))
+                }
                 Err(refused) => Err(chain(refused)),
             };
             signal::check()?;
@@ -189,7 +193,11 @@ fn load(
     way.prepare(client, &mut exchange, room)?;
     way.swap(client, &exchange, room)?;
     let tables = u64::try_from(loaded.tables.len()).unwrap_or(u64::MAX);
-    Ok(if facts.engine.is_sql() { vec![("tables", tables), ("rows", loaded.rows)] } else { vec![("keys", loaded.rows)] })
+    Ok(if facts.engine.is_sql() {
+        vec![("tables", tables), ("rows", loaded.rows)]
+    } else {
+        vec![("keys", loaded.rows)]
+    })
 }
 
 /// Answers of PostgreSQL come by `COPY`, which takes a question without its semicolon.

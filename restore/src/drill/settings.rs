@@ -41,7 +41,8 @@ pub(super) fn find(snapshot: &Snapshot, room: &Path) -> Result<Settings, Failure
     let live = snapshot.app.dir.as_deref().and_then(|dir| Some((dir, Compose::find(dir)?.model().ok()?.clone())));
     let hint = "see that backup takes them: backup --dry-run names the configuration files";
     let told = |what: &str| {
-        let message = format!("the services could not be made from the compose files in the snapshot, but from {what}: {why}");
+        let message =
+            format!("the services could not be made from the compose files in the snapshot, but from {what}: {why}");
         Some(Notice::new("drill.settings", message, hint))
     };
     Ok(match live {
@@ -51,7 +52,9 @@ pub(super) fn find(snapshot: &Snapshot, room: &Path) -> Result<Settings, Failure
             from: "folder",
             notice: told("those of the application's folder"),
         },
-        None => Settings { folder: room.to_owned(), description: None, from: "image", notice: told("their images alone") },
+        None => {
+            Settings { folder: room.to_owned(), description: None, from: "image", notice: told("their images alone") }
+        }
     })
 }
 

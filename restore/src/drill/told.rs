@@ -19,7 +19,10 @@ pub(super) fn outcome(snapshot: &Snapshot, found: &Found) -> Outcome {
     let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     let summary = match wrong.len() {
         0 => format!("snapshot {id} recovered in {}: {}", spoken(found.recovery), found.amount()),
-        count => format!("snapshot {id} does not come back as it was: {}", counted(number(count), "difference", "differences")),
+        count => format!(
+            "snapshot {id} does not come back as it was: {}",
+            counted(number(count), "difference", "differences")
+        ),
     };
     let data = json!({
         "drill": true,
@@ -45,7 +48,9 @@ impl Found {
     }
 
     fn amount(&self) -> String {
-        let of = |is_database: bool| self.parts.iter().filter(move |part| (part.kind == PayloadKind::Database) == is_database);
+        let of = |is_database: bool| {
+            self.parts.iter().filter(move |part| (part.kind == PayloadKind::Database) == is_database)
+        };
         let count = |parts: usize| u64::try_from(parts).unwrap_or(u64::MAX);
         let files = of(false).flat_map(|part| &part.counts).filter(|(what, _)| *what == "files");
         let files: u64 = files.map(|(_, number)| number).sum();
@@ -96,14 +101,24 @@ fn text(snapshot: &Snapshot, found: &Found, wrong: &[String]) -> String {
     let mut text = snapshot.note.as_ref().map(|note| format!("{note}\n")).unwrap_or_default();
     let cells = |part: &Part| {
         let verdict = if part.wrong.is_empty() { "as it was" } else { "DIFFERS" };
-        [part.name.clone(), part.what.trim().to_owned(), part.amount(), ByteSize(part.bytes).to_string(), spoken(part.took), verdict.to_owned()]
+        [
+            part.name.clone(),
+            part.what.trim().to_owned(),
+            part.amount(),
+            ByteSize(part.bytes).to_string(),
+            spoken(part.took),
+            verdict.to_owned(),
+        ]
     };
     let rows: Vec<[String; 6]> = found.parts.iter().map(cells).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
     let widths: [usize; 6] = std::array::from_fn(width);
     for row in &rows {
-        let line: String = row.iter().zip(widths).map(|(cell, width)| format!("  {cell:<width$}")).collect();
-        let _ = writeln!(text, "{}", line.trim_end());
+        for (cell, width) in row.iter().zip(widths) {
+            let _ = write!(text, "  {cell:<width$}");
+        }
+        text.truncate(text.trim_end().len());
+        text.push('\n');
     }
     for check in &found.checks {
         let answer = check.answer.as_deref().unwrap_or("no answer");
@@ -117,7 +132,11 @@ fn text(snapshot: &Snapshot, found: &Found, wrong: &[String]) -> String {
             "folder" => "the compose files of the application's folder",
             _ => "their images alone",
         };
-        let _ = writeln!(text, "the services were made from {from} and up in {}; all is removed again", spoken(found.services));
+        let _ = writeln!(
+            text,
+            "the services were made from {from} and up in {}; all is removed again",
+            spoken(found.services)
+        );
     }
     let _ = writeln!(text, "recovered in {}", spoken(found.recovery));
     text
@@ -160,7 +179,10 @@ mod tests {
     #[test]
     fn what_differs_is_told_with_its_place() {
         assert!(found(vec![part(&[])]).wrong().is_empty());
-        assert_eq!(found(vec![part(&["orders has 2 rows instead of 3"])]).wrong(), ["fleetbase: orders has 2 rows instead of 3"]);
+        assert_eq!(
+            found(vec![part(&["orders has 2 rows instead of 3"])]).wrong(),
+            ["fleetbase: orders has 2 rows instead of 3"]
+        );
     }
 
     #[test]

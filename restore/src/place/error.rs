@@ -75,7 +75,9 @@ impl Explain for PlaceError {
 
     fn exit(&self) -> Exit {
         match self {
-            Self::NoTarget | Self::NotAFolder { .. } | Self::NoVolume { .. } | Self::VolumeElsewhere { .. } => Exit::Unknown,
+            Self::NoTarget | Self::NotAFolder { .. } | Self::NoVolume { .. } | Self::VolumeElsewhere { .. } => {
+                Exit::Unknown
+            }
             Self::BadRoot { .. } => Exit::Critical,
             Self::Stack(cause) => cause.exit(),
         }

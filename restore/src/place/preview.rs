@@ -19,7 +19,7 @@ use crate::select::Snapshot;
 use crate::stage;
 use crate::swap::kept;
 use crate::target::{TargetError, path_of};
-use crate::unpack::{UnpackError, open_index, tars};
+use crate::unpack::{UnpackError, dumps, open_index, tars};
 
 /// A question with more names than this is not read.
 const MOST_NAMED: usize = 5;
@@ -68,7 +68,12 @@ pub(crate) fn snapshot(
         text.push_str(&plan.preview());
         parts.extend(plan.parts());
     }
-    if picked.payloads.is_empty() {
+    for payload in &picked.dumps {
+        let name = dumps::file_name(payload);
+        parts.push(json!({"name": payload.name, "file": name, "bytes": payload.bytes_plain}));
+        let _ = writeln!(text, "  {:<12} {}: as the file {name}", payload.name, ByteSize(payload.bytes_plain));
+    }
+    if picked.payloads.is_empty() && picked.dumps.is_empty() {
         return Ok(Preview { text, parts });
     }
     if let (Target::InPlace(_), Sources::Complete) = (target, facts.complete(picked)) {

@@ -30,20 +30,30 @@ pub(crate) struct Servers {
     _lock: Option<Lock>,
 }
 
+/// Settles what an earlier restore of databases has left that was killed, and keeps every other out as long as the lock is
+/// held. To be done before the files of the application are settled.
+pub(crate) fn settle(with: &With<'_>, records: &Records) -> Result<Lock, Failure> {
+    let lock = records.lock()?;
+    for notice in database::recover(records, with.config)? {
+        with.run.warn(notice);
+    }
+    Ok(lock)
+}
+
 impl Servers {
-    /// Looks for the servers, if anything goes to one. A run that changes something first settles what an earlier one has
-    /// left that was killed.
-    pub(crate) fn open(with: &With<'_>, app: &str, target: &Target, picked: &Picked) -> Result<Self, Failure> {
-        let records = Records::open(&with.args.common, app)?;
-        let changes = !with.args.restore.dry_run && !matches!(target, Target::Into(_));
-        let lock = changes.then(|| records.lock()).transpose()?;
-        if changes {
-            database::recover(&records, with.config)?.into_iter().for_each(|notice| with.run.warn(notice));
+    /// Looks for the servers, if anything goes to one; none where nothing changes in place. A run that changes something
+    /// first settles what an earlier one has left.
+    pub(crate) fn open(with: &With<'_>, app: &str, target: &Target, picked: &Picked) -> Result<Option<Self>, Failure> {
+        let Target::InPlace(folder) = target else { return Ok(None) };
+        let is_preview = with.args.restore.dry_run;
+        if is_preview && picked.databases.is_empty() {
+            return Ok(None);
         }
-        let needs = !picked.databases.is_empty() && !matches!(target, Target::Into(_));
+        let records = Records::open(&with.args.common, app)?;
+        let lock = if is_preview { None } else { Some(settle(with, &records)?) };
         let names: Vec<String> = picked.databases.iter().map(|payload| payload.name.clone()).collect();
-        let site = needs.then(|| Site::open(target.folder(), with.config, &names)).transpose()?;
-        Ok(Self { site, records, _lock: lock })
+        let site = (!names.is_empty()).then(|| Site::open(folder, with.config, &names)).transpose()?;
+        Ok(Some(Self { site, records, _lock: lock }))
     }
 
     /// What is to be done, if anything.
@@ -150,8 +160,7 @@ pub(super) fn alone(
     let told = Told::done(Some(swapped));
     let amount = told.amount().unwrap_or_else(|| "roles".to_owned());
     let took = watch.elapsed();
-    let summary =
-        format!("snapshot {} restored to {target}: {amount} in {}", snapshot.manifest.id, spoken(took));
+    let summary = format!("snapshot {} restored to {target}: {amount} in {}", snapshot.manifest.id, spoken(took));
     let data = json!({
         "restored": [],
         "snapshot": super::told::snapshot(snapshot),
@@ -167,13 +176,16 @@ pub(super) fn alone(
 /// Restores a database beside the live ones, under a name that nothing has yet.
 pub(super) fn beside(with: &With<'_>, snapshot: &Snapshot, picked: &Picked, name: &str) -> Result<Outcome, Failure> {
     let folder = snapshot.app.dir.clone().ok_or(PlaceError::NoTarget)?;
-    let servers = Servers::open(with, &snapshot.app.name, &Target::InPlace(folder), picked)?;
+    let Some(servers) = Servers::open(with, &snapshot.app.name, &Target::InPlace(folder), picked)? else {
+        return Err(PlaceError::NoTarget.into());
+    };
     let Some(plan) = servers.plan(with, snapshot, picked, Name::New(name))? else {
         return Err(PlaceError::NoTarget.into());
     };
     if with.args.restore.dry_run {
         with.run.only_looks();
-        let summary = format!("would restore snapshot {} beside what is live; nothing was changed", snapshot.manifest.id);
+        let summary =
+            format!("would restore snapshot {} beside what is live; nothing was changed", snapshot.manifest.id);
         let data = json!({"dry_run": true, "payloads": plan.parts(), "snapshot": super::told::snapshot(snapshot)});
         return Ok(Outcome { text: plan.preview(), data, ..Outcome::ok(summary) });
     }
@@ -192,7 +204,7 @@ pub(super) fn named<'n>(into: Option<&'n Path>, picked: &Picked) -> Option<&'n s
 pub(super) fn discard_older(with: &With<'_>, servers: &Servers) -> Option<Notice> {
     let newest = servers.records.kept().ok().and_then(|all| all.iter().map(|kept| kept.at).max());
     let began = with.run.started();
-    // That of this run stays; one that a killed run left and this one has finished was seen by nobody yet.
+    // That of this run is the newest.
     let older = |kept: &Kept| Some(kept.at) != newest && kept.at < began;
     let refused = database::kept::discard(&servers.records, with.config, older).err()?;
     let message = format!("the old sides of earlier restores are still there: {}", chain(&refused));

@@ -17,7 +17,7 @@ use crate::select::{Snapshot, may_lack};
 use crate::stage::{Stage, below};
 use crate::swap::{Kept, Swapped, kept};
 use crate::target::{TargetError, path_of};
-use crate::unpack::Unpacked;
+use crate::unpack::{Unpacked, dumps};
 
 /// A restore that succeeded.
 pub(crate) struct Done<'a> {
@@ -37,6 +37,8 @@ impl Done<'_> {
     /// For a snapshot; `databases` says how much went to servers.
     pub(crate) fn outcome(&self, of: &Snapshot, stage: &Stage, databases: Option<String>) -> Outcome {
         let restored = self.picked.payloads.iter().filter_map(|payload| self.payload(payload, stage));
+        let dump = |payload: &Payload| part(&payload.name, &self.target.folder().join(dumps::file_name(payload)), None);
+        let restored = restored.chain(self.picked.dumps.iter().map(dump));
         let mut data = self.data(&restored.collect::<Vec<_>>());
         data["snapshot"] = snapshot(of);
         let amount = databases.into_iter().chain([self.amount()]).collect::<Vec<_>>().join(", ");

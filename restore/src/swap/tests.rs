@@ -217,6 +217,29 @@ fn folders_without_anything_to_keep_are_swapped_as_a_whole() {
 }
 
 #[test]
+fn a_folder_that_services_have_mounted_stays_the_folder_that_it_is() {
+    use std::os::unix::fs::MetadataExt;
+    let mut half =
+        Half::new(&texts(&["a/up/old", "a/up/both", "gone/x"]), &texts(&["a/up/both", "a/up/deep/new"]), &[]);
+    half.scope.pinned = ["a/up", "gone"].map(|name| half.app().join(name)).to_vec();
+    let inodes = |app: &Path| ["a/up", "gone"].map(|name| app.join(name).metadata().unwrap().ino());
+    let before = inodes(&half.app());
+    swap(&mut half.stage, &half.scope).unwrap();
+    assert_eq!(inodes(&half.app()), before);
+    let live: Vec<String> = half.live().into_keys().collect();
+    assert_eq!(live, ["a", "a/up", "a/up/both", "a/up/deep", "a/up/deep/new", "gone"], "and holds what was restored");
+}
+
+#[test]
+fn the_data_folder_of_a_server_stays_though_the_snapshot_does_not_know_it() {
+    let data = ["db/ibdata1", "db/mysql/", "db/ib_logfile0"];
+    let mut half = Half::new(&texts(&[&data[..], &["old"]].concat()), &texts(&["new"]), &[]);
+    swap(&mut half.stage, &half.scope).unwrap();
+    let live: Vec<String> = half.live().into_keys().collect();
+    assert_eq!(live, ["db", "db/ib_logfile0", "db/ibdata1", "db/mysql", "new"]);
+}
+
+#[test]
 fn a_second_restore_at_the_same_time_is_refused() {
     let half = Half::new(&texts(&["a"]), &texts(&["a"]), &[]);
     let domain = Domain::new(Vec::new(), half.app());

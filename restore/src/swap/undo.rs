@@ -140,11 +140,8 @@ fn reversed(old: &Journal) -> Result<Journal, TargetError> {
         };
         units.push(Unit { act, staged: kept, live, ..unit.clone() });
     }
-    let turn = |dressed: &Dressed| Dressed {
-        before: dressed.after.clone(),
-        after: dressed.before.clone(),
-        ..dressed.clone()
-    };
+    let turn =
+        |dressed: &Dressed| Dressed { before: dressed.after.clone(), after: dressed.before.clone(), ..dressed.clone() };
     let dressed = old.dressed.iter().map(turn).collect();
     Ok(Journal { units, dressed, domains, ..Journal::new(&of) })
 }

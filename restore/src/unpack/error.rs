@@ -4,6 +4,7 @@ use std::io;
 
 use shipshape_core::archive::index::IndexError;
 use shipshape_core::archive::unseal::UnsealError;
+use shipshape_core::database::dump::NotWhole;
 use shipshape_core::error::Explain;
 use shipshape_core::exit::Exit;
 use shipshape_core::signal::Interrupted;
@@ -56,6 +57,15 @@ pub(crate) enum UnpackError {
         /// What differs.
         why: String,
     },
+    /// A dump is not whole, though it is what was stored.
+    #[error("{object} holds no whole dump")]
+    Dump {
+        /// The object.
+        object: String,
+        /// What is missing.
+        #[source]
+        source: NotWhole,
+    },
     /// More than can be restored in one run.
     #[error("the snapshot has more file names than one run can hold")]
     TooMany,
@@ -78,6 +88,7 @@ impl Explain for UnpackError {
             Self::Member(cause) => cause.code(),
             Self::Target(cause) => cause.code(),
             Self::Content { .. } | Self::Altered { .. } | Self::NotTheManifests { .. } => "store.damaged",
+            Self::Dump { source, .. } => source.code(),
             Self::TooMany => "restore.too_many",
             Self::Interrupted(cause) => cause.code(),
         }
@@ -92,6 +103,7 @@ impl Explain for UnpackError {
             Self::Content { .. } | Self::Altered { .. } | Self::NotTheManifests { .. } => {
                 "what is live was left as it was; find a whole snapshot: restore verify --all".to_owned()
             }
+            Self::Dump { source, .. } => source.hint(),
             Self::TooMany => "restore it in parts: --path".to_owned(),
             Self::Interrupted(cause) => cause.hint(),
         }
@@ -106,6 +118,7 @@ impl Explain for UnpackError {
             Self::Content { .. } | Self::Altered { .. } | Self::NotTheManifests { .. } | Self::TooMany => {
                 Exit::Critical
             }
+            Self::Dump { source, .. } => source.exit(),
             Self::Interrupted(cause) => cause.exit(),
         }
     }

@@ -6,7 +6,8 @@ use std::io::Read;
 use shipshape_core::archive::entry::{Bytes, Entry, Hash, Kind};
 use shipshape_core::archive::index::IndexReader;
 use shipshape_core::archive::manifest::Payload;
-use shipshape_core::archive::unseal::Plain;
+use shipshape_core::archive::unseal::{Plain, UnsealError};
+use shipshape_core::database::dump::{self, Scanner};
 use shipshape_core::signal;
 
 use crate::beneath;
@@ -37,13 +38,33 @@ pub(super) fn tar(plain: Plain, key: &str) -> Result<Option<String>, UnpackError
     sha256_of(proof, key)
 }
 
-/// A dump; returns the SHA-256 of all of it.
-pub(super) fn dump(plain: Plain, key: &str, payload: &Payload) -> Result<Option<String>, UnpackError> {
-    let _ = payload;
+/// A dump, which must have its own end mark, and as many rows of each table as the manifest says. Returns the SHA-256 of
+/// all of it.
+pub(super) fn sql_or_rdb(plain: Plain, key: &str, payload: &Payload) -> Result<Option<String>, UnpackError> {
     let (mut reader, proof) = Proof::of(plain);
-    std::io::copy(&mut reader, &mut std::io::sink()).map_err(|cause| {
-        UnpackError::from(shipshape_core::archive::unseal::UnsealError::Damaged { object: key.to_owned(), cause })
-    })?;
+    let Some(facts) = &payload.database else {
+        let why = "it does not say what the dump is of".to_owned();
+        return Err(UnpackError::NotTheManifests { object: key.to_owned(), why });
+    };
+    let content = if facts.globals { dump::Content::Globals } else { dump::Content::Database };
+    let mut scanner = Scanner::new(facts.engine, content);
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        signal::check()?;
+        let broken = |cause| UnsealError::Damaged { object: key.to_owned(), cause };
+        let length = fill(&mut reader, &mut buffer).map_err(broken)?;
+        scanner.feed(&buffer[..length]);
+        if length < buffer.len() {
+            break;
+        }
+    }
+    let seen = scanner.finish().map_err(|source| UnpackError::Dump { object: key.to_owned(), source })?;
+    let differs = facts.tables.iter().find(|(table, rows)| seen.tables.get(*table) != Some(rows));
+    if let Some((table, rows)) = differs {
+        let found = seen.tables.get(table).copied().unwrap_or_default();
+        let why = format!("{table} has {found} rows instead of {rows}");
+        return Err(UnpackError::NotTheManifests { object: key.to_owned(), why });
+    }
     sha256_of(proof, key)
 }
 

@@ -117,7 +117,7 @@ impl All<'_> {
 
     /// A dump of a database.
     fn dump(&self, expected: &Expected, payload: &Payload) -> Result<Option<Problem>, Failure> {
-        self.object(expected, |plain, key| contents::dump(plain, key, payload))
+        self.object(expected, |plain, key| contents::sql_or_rdb(plain, key, payload))
     }
 
     /// An index, and what it wants of packs.

@@ -7,4 +7,5 @@ mod legacy;
 mod quiesce;
 mod recovery;
 mod redis;
+mod restore;
 mod volumes;

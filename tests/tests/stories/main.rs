@@ -28,3 +28,4 @@ mod oddities;
 mod pipes;
 mod rounds;
 mod sources;
+mod undo;

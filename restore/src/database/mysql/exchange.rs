@@ -96,8 +96,7 @@ pub(super) fn prepare(
     folder: &Path,
 ) -> Result<Vec<Notice>, RestoreError> {
     refuse_strangers(client, &exchange.live)?;
-    let [mut new, old, outgoing] =
-        Inventory::all(client, [&exchange.incoming, &exchange.live, &exchange.outgoing])?;
+    let [mut new, old, outgoing] = Inventory::all(client, [&exchange.incoming, &exchange.live, &exchange.outgoing])?;
     if outgoing.exists {
         let (service, database) = (exchange.service.clone(), exchange.outgoing.clone());
         return Err(RestoreError::Exists { service, database });
@@ -143,16 +142,13 @@ const WITHOUT_EVENTS: [Objects; 3] = [Objects::Triggers, Objects::Routines, Obje
 
 /// The objects of the live database. It may be broken, which may be why it is restored: a view of a table that is gone
 /// cannot be read.
-fn old_objects(
-    client: &Client<'_>,
-    live: &str,
-    inventory: &Inventory,
-) -> Result<(Texts, Vec<Notice>), RestoreError> {
+fn old_objects(client: &Client<'_>, live: &str, inventory: &Inventory) -> Result<(Texts, Vec<Notice>), RestoreError> {
     match objects::read(client, live, &KINDS, inventory) {
         Err(RestoreError::Server(DatabaseError::Client { why, .. })) if !inventory.views.is_empty() => {
             let mut usable = inventory.clone();
             usable.views.retain(|view| objects::is_usable(client, live, view));
-            let lost = counted(u64::try_from(inventory.views.len() - usable.views.len()).unwrap_or(u64::MAX), "view", "views");
+            let lost =
+                counted(u64::try_from(inventory.views.len() - usable.views.len()).unwrap_or(u64::MAX), "view", "views");
             let message = format!("{lost} of {live} cannot be read and will be missing on the old side: {why}");
             let hint = "broken before: a table or routine of theirs is gone";
             let notice = Notice::new("restore.views_lost", message, hint);

@@ -50,7 +50,7 @@ impl Inventory {
         // The mode decides what a backslash in a text means.
         let mut asked = "SET SESSION sql_mode = '';".to_owned();
         for (number, database) in databases.iter().enumerate() {
-            asked += &format!("SET @d = {};", literal(database));
+            asked.push_str(&["SET @d = ", &literal(database), ";"].concat());
             asked += &QUESTIONS.replace('#', &number.to_string());
         }
         let mut all: [Self; N] = std::array::from_fn(|_| Self::default());

@@ -27,7 +27,8 @@ pub(super) fn read(
     kinds: &[Objects],
     inventory: &Inventory,
 ) -> Result<BTreeMap<Objects, Vec<u8>>, RestoreError> {
-    let of: Vec<(Objects, Vec<String>)> = kinds.iter().filter_map(|kind| Some((*kind, named(*kind, inventory)?))).collect();
+    let of: Vec<(Objects, Vec<String>)> =
+        kinds.iter().filter_map(|kind| Some((*kind, named(*kind, inventory)?))).collect();
     if of.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -129,8 +130,13 @@ pub(super) fn missing_definers(client: &Client<'_>, database: &str, events: &[u8
     let mut needed = of("needs");
     needed.extend(definers(events));
     let warning = |definer: &String| {
-        let message = format!("the user {definer} does not exist here, and triggers, views or routines act as that user");
-        Notice::new("restore.definer", message, "create the user with the rights that it had, or they fail when they are used")
+        let message =
+            format!("the user {definer} does not exist here, and triggers, views or routines act as that user");
+        Notice::new(
+            "restore.definer",
+            message,
+            "create the user with the rights that it had, or they fail when they are used",
+        )
     };
     needed.difference(&of("has")).map(warning).collect()
 }

@@ -89,7 +89,8 @@ impl Globals {
     /// The statements that give a database its settings and rights, for the one that has come in its place.
     fn settings_of(&self, database: &str, into: &str) -> String {
         let about = |statement: &String| {
-            let at = [" ON DATABASE ", " IN DATABASE "].iter().find_map(|mark| Some(statement.find(mark)? + mark.len()));
+            let at =
+                [" ON DATABASE ", " IN DATABASE "].iter().find_map(|mark| Some(statement.find(mark)? + mark.len()));
             let at = if statement.starts_with(ALTER) { ALTER.len() } else { at? };
             let (name, rest) = identifier(statement.get(at..)?)?;
             (name == database).then(|| format!("{}{}{rest};\n", statement.get(..at).unwrap_or_default(), quoted(into)))
@@ -117,7 +118,8 @@ fn statements(text: &str) -> Vec<String> {
             }
             (None, ';') => all.push(std::mem::take(&mut current).trim().to_owned()),
             (None, '\'' | '"') => {
-                escapes = c == '\'' && current.ends_with('E');
+                // A doubled quote ends a text and begins it again, under the same rules.
+                escapes = c == '\'' && (current.ends_with('E') || (escapes && current.ends_with('\'')));
                 quote = Some(c);
                 current.push(c);
             }
@@ -125,7 +127,6 @@ fn statements(text: &str) -> Vec<String> {
                 current.push(c);
                 current.extend(chars.next());
             }
-            // A doubled quote ends and begins again.
             (Some(end), c) if c == end => {
                 quote = None;
                 current.push(c);

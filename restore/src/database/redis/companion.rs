@@ -145,8 +145,8 @@ impl Standby {
     }
 
     fn run(&self, script: &str, args: &[&str], stdin: Option<Box<dyn Read + Send>>) -> Result<String, RestoreError> {
-        let argv: Vec<&str> = ["sh", "-c", script, "shipshape"].into_iter().chain(args.iter().copied()).collect();
-        let mut exec = self.companion.exec(&argv, stdin, self.cleaning).map_err(DatabaseError::from)?;
+        let words: Vec<&str> = ["sh", "-c", script, "shipshape"].into_iter().chain(args.iter().copied()).collect();
+        let mut exec = self.companion.exec(&words, stdin, self.cleaning).map_err(DatabaseError::from)?;
         let mut said = String::new();
         let heard = exec.read_to_string(&mut said);
         let gone = |why: String| DatabaseError::Gone { service: format!("beside {}", self.service), why };
@@ -179,7 +179,7 @@ fn configuration(client: &Client<'_>, port: u64) -> Result<String, RestoreError>
         let _ = writeln!(text, "loadmodule {}", quoted(&module));
     }
     let (user, password) = (value("masteruser"), value("masterauth"));
-    password.iter().for_each(|password| shipshape_core::redact::learn(password));
+    shipshape_core::redact::learn(password.as_deref().unwrap_or_default());
     // A server without a password refuses one that is shown to it.
     let shown = match (user, password) {
         (Some(user), Some(password)) => {
@@ -197,8 +197,11 @@ fn configuration(client: &Client<'_>, port: u64) -> Result<String, RestoreError>
 
 /// A word of a configuration, whatever is in it (redis.conf, "quoted arguments").
 fn quoted(word: &str) -> String {
-    let bytes: String = word.bytes().map(|byte| format!("\\x{byte:02x}")).collect();
-    format!("\"{bytes}\"")
+    let mut text = String::from('"');
+    for byte in word.bytes() {
+        let _ = write!(text, "\\x{byte:02x}");
+    }
+    text + "\""
 }
 
 /// A dump on its way, which fails instead of ending unless it is whole, and its verdict for those who gave it away.
@@ -221,14 +224,10 @@ pub(super) struct Verdict(Arc<Mutex<Option<Result<Seen, LoadError>>>>);
 impl Verdict {
     /// The verdict. That there is none is only worth telling if whoever read the dump is content with it.
     pub(super) fn finish(&self, name: &str, is_taken: bool) -> Result<(), RestoreError> {
+        let unread = || is_taken.then_some(LoadError::Unread);
         let found = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let source = match found {
-            Some(Ok(_)) => return Ok(()),
-            Some(Err(source)) => source,
-            None if is_taken => LoadError::Unread,
-            None => return Ok(()),
-        };
-        Err(RestoreError::Dump { dump: name.to_owned(), source })
+        let wrong = found.map_or_else(unread, Result::err);
+        wrong.map_or(Ok(()), |source| Err(RestoreError::Dump { dump: name.to_owned(), source }))
     }
 }
 

@@ -73,8 +73,8 @@ impl Keyspace {
 
     /// What another server lacks or has too much, if anything.
     pub(super) fn differs_from(&self, found: &Self) -> Option<String> {
-        let names = self.0.keys().chain(found.0.keys());
-        names.filter_map(|name| self.difference(found, name)).next()
+        let mut names = self.0.keys().chain(found.0.keys());
+        names.find_map(|name| self.difference(found, name))
     }
 
     fn difference(&self, found: &Self, name: &str) -> Option<String> {
@@ -91,8 +91,8 @@ fn is_number(text: &str) -> bool {
 }
 
 fn number(fields: &str, name: &str) -> u64 {
-    let mut values = fields.split(',').filter_map(|field| field.strip_prefix(name)?.strip_prefix('='));
-    values.next().and_then(|value| value.parse().ok()).unwrap_or_default()
+    let value = fields.split(',').find_map(|field| field.strip_prefix(name)?.strip_prefix('='));
+    value.and_then(|value| value.parse().ok()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -113,7 +113,8 @@ mod tests {
 
     #[test]
     fn keys_that_may_end_by_themselves_may_be_missing_and_no_others() {
-        let before = Keyspace::read("# Keyspace\r\ndb0:keys=8,expires=1,avg_ttl=5,subexpiry=0\r\ndb1:keys=1,expires=0\r\n");
+        let before =
+            Keyspace::read("# Keyspace\r\ndb0:keys=8,expires=1,avg_ttl=5,subexpiry=0\r\ndb1:keys=1,expires=0\r\n");
         assert_eq!(before.keys(), 9);
         let with = |text: &str| before.differs_from(&Keyspace::read(text));
         assert_eq!(with("db0:keys=7,expires=0\ndb1:keys=1,expires=0"), None);
@@ -127,7 +128,8 @@ mod tests {
         assert_eq!(pair("dir\n/data\n", "dir").as_deref(), Some("/data"));
         assert_eq!(pair("", "dir"), None);
         assert_eq!(pair("masterauth\n\n", "masterauth"), None);
-        let listed = "name\nvectorset\nver\n1\npath\n\nargs\n\nname\nbf\nver\n1\npath\n/usr/lib/redis/redisbloom.so\nargs\n";
+        let listed =
+            "name\nvectorset\nver\n1\npath\n\nargs\n\nname\nbf\nver\n1\npath\n/usr/lib/redis/redisbloom.so\nargs\n";
         assert_eq!(modules(listed), ["/usr/lib/redis/redisbloom.so"]);
     }
 }

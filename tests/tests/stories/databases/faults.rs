@@ -49,13 +49,21 @@ fn hold_a_table(project: &Project) {
     project.sql("database", "CREATE TABLE IF NOT EXISTS zz (x INT)");
     let line = "MYSQL_PWD=$MYSQL_ROOT_PASSWORD exec mariadb --user=root shop --execute='LOCK TABLES zz WRITE; SELECT SLEEP(3600)'";
     shell(&format!("docker exec --detach {} sh -c \"{}\"", project.container("database"), line.replace('$', "\\$")));
-    until("the lock", || project.sql("database", "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE '%SLEEP(3600)%' AND ID <> CONNECTION_ID()") == "1");
+    until("the lock", || {
+        project.sql("database", "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE '%SLEEP(3600)%' AND ID <> CONNECTION_ID()") == "1"
+    });
 }
 
 /// A backup that has begun its dump and waits for the table.
 fn in_the_middle(project: &Project) -> Running {
     let running = project.launch("backup").start();
-    until("a dump that waits", || dumps_in(project) > 0 && project.sql("database", "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE LIKE 'Waiting for table%'") != "0");
+    until("a dump that waits", || {
+        dumps_in(project) > 0
+            && project.sql(
+                "database",
+                "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE LIKE 'Waiting for table%'",
+            ) != "0"
+    });
     running
 }
 
@@ -121,7 +129,8 @@ fn of_two_backups_at_once_the_second_goes_away() {
 fn a_store_that_fills_up_during_the_dump_is_told_as_such_and_ends_the_dump() {
     let project = shop();
     // What cannot be compressed, and much more than the store has room for.
-    project.sql("database", "CREATE TABLE noise (x BLOB); INSERT INTO noise SELECT RANDOM_BYTES(1000) FROM seq_1_to_8000");
+    project
+        .sql("database", "CREATE TABLE noise (x BLOB); INSERT INTO noise SELECT RANDOM_BYTES(1000) FROM seq_1_to_8000");
     let store = Mount::tmpfs(&project.path("store"), "1m");
 
     project.run("backup", &[]).exits_with(Exit::Critical).fails_with("store.full");
@@ -135,7 +144,8 @@ fn a_store_that_fills_up_during_the_dump_is_told_as_such_and_ends_the_dump() {
 #[test]
 fn a_store_that_fills_up_while_the_server_says_nothing_still_ends_the_dump() {
     let project = shop();
-    project.sql("database", "CREATE TABLE noise (x BLOB); INSERT INTO noise SELECT RANDOM_BYTES(1000) FROM seq_1_to_8000");
+    project
+        .sql("database", "CREATE TABLE noise (x BLOB); INSERT INTO noise SELECT RANDOM_BYTES(1000) FROM seq_1_to_8000");
     hold_a_table(&project);
     let _store = Mount::tmpfs(&project.path("store"), "1m");
 
@@ -191,10 +201,16 @@ fn put_before(project: &Project, service: &str, client: &str, script: &str) {
 #[test]
 fn a_dump_that_is_cut_short_or_none_at_all_is_caught_though_its_client_ends_well() {
     let project = shop();
-    let whole = project.inside("database", "MYSQL_PWD=$MYSQL_ROOT_PASSWORD mariadb-dump -uroot --skip-dump-date shop | wc -c");
+    let whole =
+        project.inside("database", "MYSQL_PWD=$MYSQL_ROOT_PASSWORD mariadb-dump -uroot --skip-dump-date shop | wc -c");
     let whole: usize = whole.parse().unwrap();
     for length in [1, 40, whole / 2, whole - 40, whole - 3] {
-        put_before(&project, "database", "mariadb-dump", &format!("case $* in --version) exec \"$real\" \"$@\";; esac\n\"$real\" \"$@\" | head -c {length}; exit 0"));
+        put_before(
+            &project,
+            "database",
+            "mariadb-dump",
+            &format!("case $* in --version) exec \"$real\" \"$@\";; esac\n\"$real\" \"$@\" | head -c {length}; exit 0"),
+        );
         let refused = project.run("backup", &[]).exits_with(Exit::Critical);
         let code = refused.report()["error"]["code"].as_str().unwrap().to_owned();
         assert!(code == "dump.cut" || length == 1 && code == "dump.not_a_dump", "{length} of {whole}: {refused}");
@@ -220,7 +236,12 @@ fn dumps_of_postgresql_that_are_cut_short_are_caught() {
     project.compose("up --detach --wait database");
     project.sql("database", "CREATE TABLE orders AS SELECT generate_series(1, 1000) AS x");
     for (client, cut) in [("pg_dump", "head -n 60"), ("pg_dump", "head -c 3000"), ("pg_dumpall", "head -n 12")] {
-        put_before(&project, "database", client, &format!("case $* in --version) exec \"$real\" \"$@\";; esac\n\"$real\" \"$@\" | {cut}; exit 0"));
+        put_before(
+            &project,
+            "database",
+            client,
+            &format!("case $* in --version) exec \"$real\" \"$@\";; esac\n\"$real\" \"$@\" | {cut}; exit 0"),
+        );
         let refused = project.run("backup", &[]).exits_with(Exit::Critical);
         let code = refused.report()["error"]["code"].as_str().unwrap().to_owned();
         assert!(code.starts_with("dump."), "{client} {cut}: {refused}");
@@ -250,7 +271,11 @@ fn a_compose_file_that_cannot_be_read_and_an_engine_that_is_not_there_are_never_
     let project = Project::of(MARIADB);
     for words in [&["--dry-run"][..], &[]] {
         let run = || project.launch("backup").args(words);
-        run().with("DOCKER_HOST", "unix:///run/no-such-engine.sock").run().exits_with(Exit::Unknown).fails_with("stack.no_answer");
+        run()
+            .with("DOCKER_HOST", "unix:///run/no-such-engine.sock")
+            .run()
+            .exits_with(Exit::Unknown)
+            .fails_with("stack.no_answer");
     }
     project.write("compose.yaml", "services:\n  database:\n   image: [\n");
 
@@ -266,7 +291,12 @@ fn a_database_that_does_not_run_fails_the_backup_unless_it_is_left_out() {
     let project = shop();
     project.compose("stop --timeout 1 database");
 
-    project.run("backup", &[]).exits_with(Exit::Critical).fails_with("database.not_running").says("it was stopped").hints("shipshape.backup=false");
+    project
+        .run("backup", &[])
+        .exits_with(Exit::Critical)
+        .fails_with("database.not_running")
+        .says("it was stopped")
+        .hints("shipshape.backup=false");
 
     nothing_is_left(&project);
     project.run("backup", &["--only", "files"]).exits_with(Exit::Ok);
@@ -274,6 +304,20 @@ fn a_database_that_does_not_run_fails_the_backup_unless_it_is_left_out() {
     let finished = project.run("backup", &["--dry-run"]).exits_with(Exit::Ok);
     assert_eq!(finished.data()["left_out"][0]["service"], "database", "{finished}");
     project.backup();
+}
+
+#[test]
+fn one_database_can_be_taken_by_its_name_though_another_server_is_down() {
+    let project = Project::of(&format!("{MARIADB}{}", REDIS.replace("\nservices:\n", "")));
+    project.compose("up --detach --wait database");
+
+    project.run("backup", &["--only", "shop"]).exits_with(Exit::Ok);
+
+    project
+        .run("backup", &["--only", "shop", "cache"])
+        .exits_with(Exit::Critical)
+        .fails_with("database.not_running")
+        .says("cache");
 }
 
 #[test]

@@ -66,7 +66,10 @@ fn a_dump_of_the_old_script_takes_the_place_of_the_live_database_and_undo_brings
     let fleet = Project::seeded("fleet");
     let before = content(&fleet, "fleetbase");
     let dump = old_dump(&fleet);
-    fleet.sql("database", "DELETE FROM order_log; UPDATE orders SET customer = 'gone'; CREATE TABLE later (id INT PRIMARY KEY)");
+    fleet.sql(
+        "database",
+        "DELETE FROM order_log; UPDATE orders SET customer = 'gone'; CREATE TABLE later (id INT PRIMARY KEY)",
+    );
     let damaged = content(&fleet, "fleetbase");
 
     fleet.run("restore", &[dump.to_str().unwrap()]).exits_with(Exit::Unknown).fails_with("restore.needs_yes");
@@ -95,7 +98,12 @@ fn a_dump_loads_beside_the_live_database_or_into_a_folder_and_whatever_its_wrapp
         changed(&fleet, &dump, "db_2.sql.zst", "zstd -q"),
         changed(&fleet, &dump, "db_3.sql.gz.age", &format!("gzip | age -r {recipient}")),
         // As `mysqldump --databases` writes it, of a database that is not here: only the tables count.
-        changed(&fleet, &dump, "db_4.sql", "sed '/^DROP TABLE/{x;s/^$/CREATE DATABASE `elsewhere`;\\nUSE `elsewhere`;\\n/;x;}' | sed 's/Database: fleetbase/Database: elsewhere/'"),
+        changed(
+            &fleet,
+            &dump,
+            "db_4.sql",
+            "sed '/^DROP TABLE/{x;s/^$/CREATE DATABASE `elsewhere`;\\nUSE `elsewhere`;\\n/;x;}' | sed 's/Database: fleetbase/Database: elsewhere/'",
+        ),
     ];
     // What the old script has never dumped, a new database does not have.
     let is_dumped = |line: &&str| !line.starts_with("event") && !line.starts_with("routine");
@@ -143,10 +151,24 @@ fn broken_dumps_are_refused_with_nothing_touched_where_the_old_script_reports_su
         (message("db_nothing.sql.gz", ""), "archive.empty"),
         (write("db_half.sql.gz", &whole[..whole.len() / 2]), "archive.damaged"),
         (cut.clone(), "dump.cut"),
-        (message("db_login.sql.gz", "mysqldump: Got error: 1045: \"Access denied for user 'root'@'localhost' (using password: YES)\" when trying to connect\n"), "dump.message"),
+        (
+            message(
+                "db_login.sql.gz",
+                "mysqldump: Got error: 1045: \"Access denied for user 'root'@'localhost' (using password: YES)\" when trying to connect\n",
+            ),
+            "dump.message",
+        ),
         (message("db_tty.sql.gz", "the input device is not a TTY\n"), "dump.message"),
         (message("db_down.sql.gz", "service \"database\" is not running\n"), "dump.message"),
-        (changed(&fleet, &dump, "db_warned.sql", "sed '1i mysqldump: [Warning] Using a password on the command line interface can be insecure.'"), "dump.message"),
+        (
+            changed(
+                &fleet,
+                &dump,
+                "db_warned.sql",
+                "sed '1i mysqldump: [Warning] Using a password on the command line interface can be insecure.'",
+            ),
+            "dump.message",
+        ),
         (changed(&fleet, &dump, "db_shell.sql", r"sed 's/^LOCK TABLES/\\! touch owned\n&/'"), "dump.order"),
         (changed(&fleet, &dump, "db_two.sql", "sed '20i USE `one`;' | sed '60i USE `two`;'"), "dump.several"),
     ];
@@ -159,7 +181,10 @@ fn broken_dumps_are_refused_with_nothing_touched_where_the_old_script_reports_su
     assert_eq!(content(&fleet, "fleetbase"), before);
 
     // The script that this replaces says that all went well. With nothing in the dump nothing comes back.
-    fleet.sql("database", "DELETE FROM order_log; UPDATE drivers SET notes = 'gone'; UPDATE orders SET customer = 'gone'");
+    fleet.sql(
+        "database",
+        "DELETE FROM order_log; UPDATE drivers SET notes = 'gone'; UPDATE orders SET customer = 'gone'",
+    );
     let destroyed = content(&fleet, "fleetbase");
     let restore_sh = |path: &str| {
         let claimed = legacy(&fleet, "restore.sh", path);

@@ -37,7 +37,10 @@ impl Fleet {
             tables: project.sql("database", &format!("CHECKSUM TABLE {tables}; {objects}")),
             keys: project.redis("cache", &format!("EVAL \"{KEYS}\" 0")),
             uploads,
-            volume: project.inside("application", "cd /app/storage/app && find . -type f | sort | xargs sha256sum"),
+            volume: project.inside(
+                "application",
+                "cd /app/storage/app && find . -type f -not -path './.shipshape-*' | sort | xargs sha256sum",
+            ),
         }
     }
 
