@@ -7,7 +7,7 @@ use super::engine::Engine;
 use super::error::DatabaseError;
 use super::is_ours;
 
-/// Every row begins with what it is about. Storage engines with transactions: InnoDB and its relatives; all others change
+/// Every row begins with what it is about. Storage engines with transactions: `InnoDB` and its relatives; all others change
 /// while they are dumped. `TRIGGER` is the one privilege without which mysqldump leaves something out in silence.
 const MYSQL: &str = r"
 SELECT 'server', VERSION(), @@max_allowed_packet;

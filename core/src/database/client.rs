@@ -268,7 +268,7 @@ impl<'a> Client<'a> {
         stdin: Option<Box<dyn Read + Send>>,
         deadline: Duration,
     ) -> Result<Exec, DatabaseError> {
-        let argv: Vec<&str> = ["sh", "-c", script, "shipshape"].into_iter().chain(args.iter().copied()).collect();
+        let words: Vec<&str> = ["sh", "-c", script, "shipshape"].into_iter().chain(args.iter().copied()).collect();
         let user = self.server.section.user.as_deref();
         let env: Vec<(&str, &str)> = user.map(|user| ("SHIPSHAPE_USER", user)).into_iter().collect();
         let first = format!("{}\n", self.password.as_ref().map(Secret::expose).unwrap_or_default());
@@ -283,7 +283,7 @@ impl<'a> Client<'a> {
             stdin: Some(stdin),
             deadline,
             cleanup: self.cleanup,
-            ..Call::new(self.service(), &argv)
+            ..Call::new(self.service(), &words)
         };
         Ok(self.stack.exec(call)?)
     }

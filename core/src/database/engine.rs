@@ -15,7 +15,7 @@ pub enum Engine {
     Mysql,
     /// MariaDB.
     Mariadb,
-    /// PostgreSQL, and what is built on it: `PostGIS`, TimescaleDB, pgvector.
+    /// PostgreSQL, and what is built on it: `PostGIS`, `TimescaleDB`, pgvector.
     Postgres,
     /// Redis, and its relatives that have kept its names.
     Redis,

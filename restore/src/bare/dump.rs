@@ -40,7 +40,7 @@ pub(super) fn prove(kind: Kind, plain: Plain, file: &Path) -> Result<Proven, Bar
     let (mut loader, report) = Loader::new(kind.engine, kind.content, plain);
     let read = io::copy(&mut loader, &mut io::sink());
     match (report.finish(), read) {
-        (Ok(loaded), Ok(bytes)) => Ok(Proven { kind, seen: loaded.seen, bytes }),
+        (Ok(whole), Ok(bytes)) => Ok(Proven { kind, seen: whole.seen, bytes }),
         (Ok(_) | Err(LoadError::Unread), Err(cause)) => Err(sniff::damaged(&path, cause)),
         (Err(source), _) if kind.content == Content::Globals => Err(BareError::Cluster { path, source }),
         (Err(source), _) => Err(BareError::Refused { path, source }),

@@ -115,7 +115,7 @@ mod tests {
             found.into_iter().map(|seen| (seen.path, seen.inside)).collect::<Vec<_>>()
         };
         let uploads = (PathBuf::from("/srv/app/uploads"), PathBuf::from("/proc/7/root/data"));
-        assert_eq!(theirs(b"9 8 8:2 /app/uploads /data rw - x x rw"), [uploads.clone()]);
+        assert_eq!(theirs(b"9 8 8:2 /app/uploads /data rw - x x rw"), std::slice::from_ref(&uploads));
         assert_eq!(theirs(b"9 8 8:2 /app/uploads//deleted /data rw - x x rw"), [uploads]);
         assert_eq!(theirs(b"9 8 8:1 /app/uploads /data rw - x x rw"), [], "another file system");
         assert_eq!(theirs(b"9 8 8:2 /app /data rw - x x rw"), [], "the folder itself is never moved");

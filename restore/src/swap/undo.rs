@@ -143,7 +143,7 @@ fn reversed(old: &Journal) -> Result<Journal, TargetError> {
     let turn =
         |dressed: &Dressed| Dressed { before: dressed.after.clone(), after: dressed.before.clone(), ..dressed.clone() };
     let dressed = old.dressed.iter().map(turn).collect();
-    Ok(Journal { units, dressed, domains, ..Journal::new(&of) })
+    Ok(Journal { domains, units, dressed, ..Journal::new(&of) })
 }
 
 fn turned(place: &Place, of: &str) -> Place {

@@ -166,3 +166,55 @@ fn sha256_of(proof: Proof, key: &str) -> Result<Option<String>, UnpackError> {
     let failed = |cause| UnpackError::Content { object: key.to_owned(), path: "its end".to_owned(), cause };
     Ok(Some(proof.finish().map_err(failed)?.1))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::DateTime;
+    use shipshape_core::archive::manifest::{DatabaseFacts, PayloadKind};
+    use shipshape_core::database::Engine;
+    use shipshape_core::error::Explain;
+
+    const DUMP: &str = "-- MariaDB dump 10.19  Distrib 11.8.6-MariaDB, for debian-linux-gnu (x86_64)\n--\n\
+        CREATE TABLE `t` (\n  `a` int(11)\n) ENGINE=InnoDB;\nINSERT INTO `t` VALUES\n(1),\n(2);\n-- Dump completed\n";
+
+    fn payload(rows: u64) -> Payload {
+        let facts = DatabaseFacts {
+            engine: Engine::Mariadb,
+            database: "shop".to_owned(),
+            globals: false,
+            service: "db".to_owned(),
+            origin: None,
+            server_version: String::new(),
+            client_version: None,
+            started: DateTime::UNIX_EPOCH,
+            finished: DateTime::UNIX_EPOCH,
+            settings: std::collections::BTreeMap::new(),
+            tables: [("t".to_owned(), rows)].into(),
+            longest_statement: 0,
+        };
+        Payload {
+            name: "shop".to_owned(),
+            kind: PayloadKind::Database,
+            object: "database-shop.sql".to_owned(),
+            bytes_plain: 0,
+            bytes_stored: 0,
+            sha256_plain: String::new(),
+            sha256_stored: String::new(),
+            entries: 1,
+            database: Some(facts),
+        }
+    }
+
+    fn verdict(text: &'static str, rows: u64) -> Result<Option<String>, &'static str> {
+        sql_or_rdb(Box::new(text.as_bytes()), "x", &payload(rows)).map_err(|refused| refused.code())
+    }
+
+    #[test]
+    fn a_dump_is_whole_only_with_its_end_mark_and_the_rows_of_the_manifest() {
+        assert!(verdict(DUMP, 2).unwrap().is_some());
+        assert_eq!(verdict(DUMP, 3), Err("store.damaged"));
+        assert_eq!(verdict(&DUMP[..DUMP.len() - 20], 2), Err("dump.cut"));
+        assert_eq!(verdict("", 2), Err("dump.empty"));
+    }
+}

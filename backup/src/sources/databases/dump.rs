@@ -247,7 +247,8 @@ fn read(
     }
 }
 
-/// Takes the receiver for its own: gone with it, it tells the reader to stop.
+/// Takes the pieces to the store.
+#[expect(clippy::needless_pass_by_value, reason = "gone with it, the receiver tells the reader to stop")]
 fn write(
     sink: &mut SealedWriter,
     pieces: Receiver<Vec<u8>>,

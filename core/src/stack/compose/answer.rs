@@ -246,8 +246,8 @@ pub(in super::super) fn without_engine(stderr: &str) -> Option<StackError> {
 
 /// The last line that says something.
 fn last_line(stderr: &str) -> String {
-    let lines = stderr.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("time="));
-    lines.last().unwrap_or("it says nothing").to_owned()
+    let mut lines = stderr.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("time="));
+    lines.next_back().unwrap_or("it says nothing").to_owned()
 }
 
 #[cfg(test)]

@@ -10,14 +10,14 @@ use serde_json::Value;
 use crate::harness::{Exit, Finished, Project, shell};
 
 /// A MariaDB and nothing else.
-const MARIADB: &str = r#"
+const MARIADB: &str = r"
 services:
   database:
     image: shipshape.test/mariadb:11.8
     command: [mariadbd, --max-allowed-packet=256M, --innodb-flush-log-at-trx-commit=0, --table-definition-cache=400]
     environment: { MYSQL_ROOT_PASSWORD: root-x7Kq, MYSQL_DATABASE: shop }
     healthcheck: { test: [CMD, mariadb-admin, ping, --host=127.0.0.1, --silent], interval: 1s, retries: 60 }
-"#;
+";
 
 /// What the report says of one payload.
 #[track_caller]
@@ -202,8 +202,9 @@ fn databases_with_odd_names_are_copied_under_plain_ones() {
 fn ten_thousand_tables_a_row_of_64_mib_and_an_empty_database_are_copied() {
     let project = Project::of(MARIADB);
     project.up();
-    let tables: String = (0..10_000).map(|number| format!("CREATE TABLE t{number} (x INT) ENGINE=InnoDB;\n")).collect();
-    project.sql("database", &format!("SET SESSION innodb_strict_mode=0; {tables}"));
+    let tables: Vec<String> =
+        (0..10_000).map(|number| format!("CREATE TABLE t{number} (x INT) ENGINE=InnoDB;\n")).collect();
+    project.sql("database", &format!("SET SESSION innodb_strict_mode=0; {}", tables.concat()));
     project.sql("database", "CREATE DATABASE empty; CREATE DATABASE heavy; CREATE TABLE heavy.h (x LONGBLOB); INSERT INTO heavy.h VALUES (REPEAT('a row of 64 MiB ', 4194304))");
 
     let finished = project.run("backup", &[]).exits_with(Exit::Ok);

@@ -11,7 +11,7 @@ use crate::harness::{Exit, Host, Mount, Project, shell};
 /// What is left of rehearsals of a project: containers and networks by their mark, which is the path of a lock, and
 /// folders.
 fn left(project: &Project) -> String {
-    let mark = format!("{{{{.Label \"shipshape.scratch\"}}}}");
+    let mark = "{{.Label \"shipshape.scratch\"}}".to_string();
     let state = project.path("state").display().to_string();
     let listed = shell(&format!(
         "(docker ps -a --format '{mark}'; docker network ls --format '{mark}') | grep -F '{state}' || true; \
@@ -77,8 +77,8 @@ fn a_drill_that_finds_fewer_rows_than_the_manifest_says_which_and_how_many() {
     let forged = text.replace(&format!("\"orders\":{rows}"), "\"orders\":9999");
     assert_ne!(forged, text);
     let (begin, end) = (forged.find(":{").unwrap() + 1, forged.rfind(",\"sha256\"").unwrap());
-    let hash: String =
-        Sha256::digest(&forged.as_bytes()[begin..end]).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits = Sha256::digest(&forged.as_bytes()[begin..end]).iter().map(|byte| format!("{byte:02x}"));
+    let hash = digits.collect::<Vec<_>>().concat();
     fs::write(&manifest, format!("{},\"sha256\":\"{hash}\"}}", &forged[..end])).unwrap();
 
     let drill = fleet.run("restore", &["drill"]).exits_with(Exit::Critical);
@@ -93,9 +93,8 @@ fn postgresql_is_rehearsed_with_its_roles_and_needs_the_identity_that_is_lent_fo
     let project = Project::seeded("postgres");
     project.backup();
     let config = fs::read_to_string(project.etc("shipshape.toml")).unwrap();
-    let without: String =
-        config.lines().filter(|line| !line.starts_with("identity_file")).map(|line| format!("{line}\n")).collect();
-    fs::write(project.etc("shipshape.toml"), without).unwrap();
+    let without: Vec<&str> = config.lines().filter(|line| !line.starts_with("identity_file")).collect();
+    fs::write(project.etc("shipshape.toml"), without.join("\n") + "\n").unwrap();
 
     project
         .run("restore", &["drill"])

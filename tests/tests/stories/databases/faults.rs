@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use crate::harness::{Exit, Mount, Project, Running, shell};
 
-const MARIADB: &str = r#"
+const MARIADB: &str = r"
 services:
   database:
     image: shipshape.test/mariadb:11.8
     environment: { MYSQL_ROOT_PASSWORD: root-x7Kq, MYSQL_DATABASE: shop }
     healthcheck: { test: [CMD, mariadb-admin, ping, --host=127.0.0.1, --silent], interval: 1s, retries: 60 }
-"#;
+";
 
 const REDIS: &str = r#"
 services:
