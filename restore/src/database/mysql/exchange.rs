@@ -104,9 +104,9 @@ pub(super) fn prepare(
     let saved = Saved { folder, stem: &exchange.stem };
     let mut of_new = objects::read(client, &exchange.incoming, &WITHOUT_EVENTS, &new)?;
     of_new.extend(read_if_there(&later(folder, &exchange.stem))?.map(|events| (Objects::Events, events)));
-    let (of_old, notices) = old_objects(client, &exchange.live, &old)?;
+    let (of_old, mut notices) = old_objects(client, &exchange.live, &old)?;
     if exchange.saved.contains_key(MAY_LACK) {
-        borrow((&mut new, &mut of_new), (&old, &of_old));
+        notices.extend(borrow((&mut new, &mut of_new), (&old, &of_old)));
     }
     for (side, texts) in [(Side::New, &of_new), (Side::Old, &of_old)] {
         for (kind, text) in texts {
@@ -124,17 +124,24 @@ pub(super) fn prepare(
 /// Statements by what they make.
 type Texts = BTreeMap<Objects, Vec<u8>>;
 
-/// What a dump is only made with where somebody asks for it stays as it is, if the dump has none.
-fn borrow((new, of_new): (&mut Inventory, &mut Texts), (old, of_old): (&Inventory, &Texts)) {
+/// What a dump is only made with where somebody asks for it stays as it is, if the dump has none. Then what is live is of
+/// two days, and somebody should look.
+fn borrow((new, of_new): (&mut Inventory, &mut Texts), (old, of_old): (&Inventory, &Texts)) -> Option<Notice> {
+    let mut borrowed = Vec::new();
     for kind in [Objects::Routines, Objects::Events] {
         if of_new.get(&kind).is_none_or(Vec::is_empty) {
-            of_new.extend(of_old.get(&kind).map(|text| (kind, text.clone())));
+            let text = of_old.get(&kind).filter(|text| !text.is_empty());
+            borrowed.extend(text.map(|_| kind.word()));
+            of_new.extend(text.map(|text| (kind, text.clone())));
             match kind {
                 Objects::Routines => new.routines.clone_from(&old.routines),
                 Objects::Events | Objects::Triggers | Objects::Views => new.events.clone_from(&old.events),
             }
         }
     }
+    let message = format!("the dump has no {}: those that were live stay", borrowed.join(" and no "));
+    let hint = "it was made without --routines or --events; look whether they fit the tables of that day";
+    (!borrowed.is_empty()).then(|| Notice::new("restore.carried_over", message, hint))
 }
 
 /// What moves with its tables, in a manner of speaking. Events act, and are made where the database is live alone.

@@ -77,8 +77,8 @@ fn a_drill_that_finds_fewer_rows_than_the_manifest_says_which_and_how_many() {
     let forged = text.replace(&format!("\"orders\":{rows}"), "\"orders\":9999");
     assert_ne!(forged, text);
     let (begin, end) = (forged.find(":{").unwrap() + 1, forged.rfind(",\"sha256\"").unwrap());
-    let digits = Sha256::digest(&forged.as_bytes()[begin..end]).iter().map(|byte| format!("{byte:02x}"));
-    let hash = digits.collect::<Vec<_>>().concat();
+    let hash = Sha256::digest(&forged.as_bytes()[begin..end]);
+    let hash = hash.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
     fs::write(&manifest, format!("{},\"sha256\":\"{hash}\"}}", &forged[..end])).unwrap();
 
     let drill = fleet.run("restore", &["drill"]).exits_with(Exit::Critical);
