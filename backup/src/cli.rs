@@ -95,6 +95,10 @@ pub(crate) struct RunArgs {
     /// Accept that another store lies at this URL than in earlier runs.
     #[arg(long)]
     pub(crate) accept_store: bool,
+    /// Accept what there is now, though databases are gone or much smaller, or files many fewer, than in the last good
+    /// snapshot.
+    #[arg(long)]
+    pub(crate) accept_shrunk: bool,
     /// Leave older snapshots alone, whatever the retention rules say.
     #[arg(long)]
     pub(crate) no_prune: bool,

@@ -12,6 +12,7 @@ use shipshape_core::archive::index::Root;
 use shipshape_core::archive::keys::{self, Recipients};
 use shipshape_core::archive::patterns::Patterns;
 use shipshape_core::archive::store::{self, MakeFolder};
+use shipshape_core::database::Engine;
 use shipshape_core::error::{Explain, Failure};
 use shipshape_core::exit::Exit;
 use shipshape_core::run::{Outcome, Run};
@@ -19,6 +20,7 @@ use shipshape_core::units::{ByteSize, counted};
 
 use crate::cli::InitArgs;
 use crate::sources::discovery::{Known, Role, is_database, may_be_database};
+use crate::stack::Surroundings;
 use crate::target::{self, Meant, TargetError, new_store_id};
 use crate::walk::{Met, Rules, Walk};
 
@@ -84,6 +86,8 @@ struct Found {
     bytes: u64,
     config: Vec<String>,
     databases: Vec<(String, String, u64)>,
+    /// Services that are database servers.
+    servers: Vec<(String, Engine)>,
 }
 
 /// What is to be written, and where.
@@ -99,7 +103,8 @@ pub(crate) fn run(args: &InitArgs, run: &Run) -> Result<Outcome, Failure> {
     run.only_looks();
     let meant = meant(args, run)?;
     let draft = Draft::new(args, &meant, run)?;
-    let found = look(&draft.app_dir, &meant)?;
+    let mut found = look(&draft.app_dir, &meant)?;
+    found.servers = servers(&meant, run);
     if args.dry_run {
         return Ok(outcome(&meant, &draft, &found, "would be"));
     }
@@ -174,6 +179,17 @@ fn look(app_dir: &Path, meant: &Meant) -> Result<Found, Failure> {
     Ok(found)
 }
 
+/// The database servers beside the application. That they cannot be seen now is no reason not to set up, but worth a word.
+fn servers(meant: &Meant, run: &Run) -> Vec<(String, Engine)> {
+    match Surroundings::look(meant) {
+        Ok(around) => around.found.servers.into_iter().map(|server| (server.service.name, server.engine)).collect(),
+        Err(refused) => {
+            run.warn(refused.notice());
+            Vec::new()
+        }
+    }
+}
+
 /// Writes a file that must not exist, private from birth.
 fn write_new(path: &Path, bytes: &[u8]) -> Result<(), InitError> {
     let write = || -> io::Result<()> {
@@ -235,10 +251,14 @@ fn quoted_path(path: &Path) -> String {
 
 /// What was found and written, with the paths of all of it.
 fn outcome(meant: &Meant, draft: &Draft, found: &Found, verb: &str) -> Outcome {
-    let databases = counted(found.databases.len() as u64, "database", "databases");
+    let databases = counted(found.databases.len() as u64, "SQLite database", "SQLite databases");
+    let servers = counted(found.servers.len() as u64, "database server", "database servers");
     let files = counted(found.files, "file", "files");
-    let mut outcome =
-        Outcome::ok(format!("{} {verb} set up: {databases}, {files} ({})", meant.app.name, ByteSize(found.bytes)));
+    let mut outcome = Outcome::ok(format!(
+        "{} {verb} set up: {servers}, {databases}, {files} ({})",
+        meant.app.name,
+        ByteSize(found.bytes)
+    ));
     outcome.data = json!({
         "config": draft.config_file,
         "identity": draft.identity_file,
@@ -248,6 +268,7 @@ fn outcome(meant: &Meant, draft: &Draft, found: &Found, verb: &str) -> Outcome {
         "files": found.files,
         "bytes": found.bytes,
         "databases": found.databases.iter().map(|(name, path, bytes)| json!({"name": name, "path": path, "bytes": bytes})).collect::<Vec<_>>(),
+        "servers": found.servers.iter().map(|(service, engine)| json!({"service": service, "kind": engine})).collect::<Vec<_>>(),
         "config_files": found.config,
     });
     outcome.text = text(meant, draft, found);
@@ -257,6 +278,9 @@ fn outcome(meant: &Meant, draft: &Draft, found: &Found, verb: &str) -> Outcome {
 /// For people, and above all: what to do with the identity.
 fn text(meant: &Meant, draft: &Draft, found: &Found) -> String {
     let mut text = String::new();
+    for (service, engine) in &found.servers {
+        let _ = writeln!(text, "  {:<14} service {service}: all its databases", engine.name());
+    }
     for (name, path, bytes) in &found.databases {
         let _ = writeln!(text, "  sqlite         {name}: {path}, {}", ByteSize(*bytes));
     }

@@ -79,6 +79,7 @@ fn snapshot(manifest: &Manifest, before: Option<&Manifest>) -> Value {
         "tags": manifest.tags,
         "only": manifest.only,
         "partial": manifest.partial,
+        "shrunk": manifest.shrunk,
         "encryption": manifest.encryption,
         "recipients": manifest.recipients,
         "payloads": manifest.payloads.iter().map(payload).collect::<Vec<_>>(),
@@ -148,6 +149,9 @@ fn remarks(manifest: &Manifest) -> String {
     if manifest.partial {
         remarks.push("partial".to_owned());
     }
+    if !manifest.shrunk.is_empty() {
+        remarks.push(format!("shrunk: {}", manifest.shrunk.join(", ")));
+    }
     if remarks.is_empty() { String::new() } else { format!("  {}", remarks.join("  ")) }
 }
 
@@ -155,6 +159,9 @@ fn remarks(manifest: &Manifest) -> String {
 fn content(payload: &Payload) -> String {
     match &payload.database {
         None => counted(payload.entries, "entry", "entries"),
+        Some(facts) if facts.globals && facts.engine.is_mysql() => {
+            format!("accounts and roles of {} {}", facts.engine, facts.server_version)
+        }
         Some(facts) if facts.globals => format!("roles and settings of {} {}", facts.engine, facts.server_version),
         Some(facts) if !facts.engine.is_sql() => format!("{} {}", facts.engine, facts.server_version),
         Some(facts) => {

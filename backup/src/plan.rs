@@ -11,11 +11,12 @@ use shipshape_core::archive::index::Root;
 use shipshape_core::archive::patterns::{Is, Patterns};
 use shipshape_core::error::{Explain, Failure};
 use shipshape_core::exit::Exit;
+use shipshape_core::report::Notice;
 
 use crate::cache::{Database, Previous};
 use crate::cli::RunArgs;
 use crate::sources::data_folders::DataFolders;
-use crate::sources::discovery::{CONFIG_LIMIT, Known, is_database};
+use crate::sources::discovery::{CONFIG_LIMIT, Known, Taken, is_database};
 use crate::sources::volumes::{Kept, Omitted};
 use crate::stack::Surroundings;
 use crate::target::Meant;
@@ -90,6 +91,10 @@ pub(crate) struct Plan {
     stated: BTreeMap<Bytes, PathBuf>,
     /// What services keep and is not copied as files, and why.
     pub(crate) omitted: Vec<Omitted>,
+    /// Files that the stack needs to start and that no source holds.
+    outside: Vec<PathBuf>,
+    /// Volumes that services mount and that do not exist.
+    never_made: Vec<String>,
     /// The parts that were asked for; empty for all.
     pub(crate) only: Vec<String>,
 }
@@ -124,9 +129,22 @@ impl Plan {
         let mut roots = roots::stated(&app_dir, files)?;
         roots.retain(|root| root.prefix.0 == b"." || !rules.data.is_mounted(&root.source()));
         let (omitted, only) = (std::mem::take(&mut kept.omitted), args.only.clone());
-        let mut plan = Self { app_dir, roots, rules, known, stated: BTreeMap::new(), omitted, only };
+        let never_made = std::mem::take(&mut kept.never_made);
+        let mut plan = Self {
+            app_dir,
+            roots,
+            rules,
+            known,
+            stated: BTreeMap::new(),
+            omitted,
+            outside: Vec::new(),
+            never_made,
+            only,
+        };
         plan.keep(kept)?;
         plan.know_stack_files(surroundings)?;
+        plan.known.taken = Taken { roots: plan.roots.clone(), exclude: plan.rules.exclude.clone() };
+        plan.leave_outside();
         plan.know_databases(&section.sqlite, previous);
         Ok(plan)
     }
@@ -139,6 +157,10 @@ impl Plan {
         let is_left_out = |root: &Root| {
             self.rules.exclude.covers(&root.prefix.0, Is::Folder) || self.rules.own.contains(&root.source())
         };
+        let unfound = kept.unfound.into_iter().find(|(root, _)| self.wants("files") && !is_left_out(root));
+        if let Some((_, refused)) = unfound {
+            return Err(refused.into());
+        }
         let (excluded, roots): (Vec<Root>, Vec<Root>) = kept.roots.into_iter().partition(is_left_out);
         let what = |root: Root| root.volume.clone().unwrap_or_else(|| root.path.shown());
         let why = "[backup] exclude has it, or it is the store";
@@ -160,10 +182,47 @@ impl Plan {
         // Whatever word of a Compose file is a file there counts as one that it needs; data may be among them.
         let is_small = |path: &Path| path.metadata().is_ok_and(|facts| facts.len() <= CONFIG_LIMIT);
         files.retain(|path| is_small(path) && !is_database(path));
+        // By a folder that is a link, too: the walk does not follow it.
+        let folder = |path: &Path| path.parent().and_then(|folder| folder.canonicalize().ok());
+        let is_inside = |path: &PathBuf| {
+            path.starts_with(&self.app_dir) && folder(path).is_some_and(|it| it.starts_with(&self.app_dir))
+        };
+        (files, self.outside) = files.into_iter().partition(is_inside);
         self.known.files = files.iter().map(|path| prefix_of(&self.app_dir, path)).collect();
         let roots = std::mem::take(&mut self.roots);
         self.roots = roots::with_files(roots, &self.app_dir, &files);
         Ok(())
+    }
+
+    /// Files of the stack that lie elsewhere come along where a source has them, and are named where none has.
+    fn leave_outside(&mut self) {
+        let taken = &self.known.taken;
+        self.outside.retain(|path| !path.canonicalize().is_ok_and(|file| taken.has(&file)));
+        let why =
+            "the stack needs it, it lies outside of the application's folder, and [backup] files does not have it";
+        let omitted = |path: &PathBuf| Omitted { what: path.display().to_string(), why: why.to_owned() };
+        self.omitted.extend(self.outside.iter().map(omitted));
+    }
+
+    /// A word about volumes that services mount and that do not exist: of a project that was never started, perhaps because
+    /// another one was.
+    pub(crate) fn never_made(&self) -> Option<Notice> {
+        let message =
+            format!("volumes that services mount do not exist, and were not copied: {}", self.never_made.join(", "));
+        let hint = "is this the project that runs? docker compose ls; docker volume ls. If they are not needed yet: \
+                    [backup] exclude_volumes";
+        (!self.never_made.is_empty() && self.wants("files")).then(|| Notice::new("volume.absent", message, hint))
+    }
+
+    /// A word about files without which the stack does not start and that are in no part of the snapshot.
+    pub(crate) fn outside(&self) -> Option<Notice> {
+        let names: Vec<String> = self.outside.iter().map(|path| path.display().to_string()).collect();
+        let message = format!(
+            "the stack needs files outside of the application's folder, which were left out: {}",
+            names.join(", ")
+        );
+        let hint = format!("name them, so that they come back: [backup] files = [\".\", \"{}\"]", names.join("\", \""));
+        (!names.is_empty()).then(|| Notice::new("config.outside", message, hint))
     }
 
     /// Whether a path lies in a source.

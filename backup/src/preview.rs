@@ -19,6 +19,7 @@ use crate::facts::looks_unchanged;
 use crate::plan::Plan;
 use crate::prune;
 use crate::snapshot::{databases_before, remembered};
+use crate::sources::data_folders::dumped_from;
 use crate::sources::databases::{self, Answers};
 use crate::sources::discovery::{Role, is_database, may_be_database};
 use crate::sources::volumes::Omitted;
@@ -37,6 +38,7 @@ struct Preview {
     databases: Vec<(String, String, u64)>,
     servers: Vec<ServerPart>,
     left_out: Vec<(String, String)>,
+    omitted: Vec<Omitted>,
     skipped: u64,
 }
 
@@ -67,11 +69,16 @@ pub(crate) fn run(
     let mut preview = look(&mut plan, previous.as_ref());
     let answers = databases::ask(surroundings, &mut plan, &before)?;
     preview.servers = servers(&plan, &answers);
+    preview.omitted = plan.all_omitted().into_iter().map(|omitted| with_the_reason(omitted, &answers)).collect();
     preview.left_out = answers.left_out;
     plan.check_parts()?;
     plan.rules.data.notices().into_iter().for_each(|notice| run.warn(notice));
     answers.notices.into_iter().for_each(|notice| run.warn(notice));
-    Ok(outcome(meant, keys, &plan, &preview))
+    plan.outside().into_iter().chain(plan.never_made()).for_each(|notice| run.warn(notice));
+    surroundings.undescribed().into_iter().for_each(|notice| run.warn(notice));
+    let mut outcome = outcome(meant, keys, &plan, &preview);
+    surroundings.tell(&mut outcome);
+    Ok(outcome)
 }
 
 /// What the last snapshot had, if there is a store and one in it.
@@ -81,6 +88,17 @@ fn previous(args: &RunArgs, keys: &Keys, run: &Run) -> Option<(Option<Previous>,
     let target = Target::open(&args.target, run).ok()?;
     let listed: Vec<String> = prune::sweep_list(&target).ok()?.into_keys().collect();
     Some((remembered(&target, keys).1, databases_before(&target, listed.iter())))
+}
+
+/// The data of a server that is not dumped after all is not left out for the sake of its dumps.
+fn with_the_reason(omitted: Omitted, answers: &Answers<'_>) -> Omitted {
+    match answers.not_dumped().find(|(service, _)| omitted.why == dumped_from(service)) {
+        Some((service, why)) => {
+            let why = format!("it is the data of the service {service}, which nothing dumps: it {why}");
+            Omitted { why, ..omitted }
+        }
+        None => omitted,
+    }
 }
 
 /// What the servers would give, of what is wanted.
@@ -118,6 +136,9 @@ fn look(plan: &mut Plan, previous: Option<&Previous>) -> Preview {
         let unchanged =
             current.as_ref().is_some_and(|before| before.path == entry.path && looks_unchanged(&entry, before));
         let database = || !unchanged && may_be_database(&entry) && is_database(&source);
+        if plan.known.linked(&entry, &source).is_some() {
+            preview.config.push(entry.path.shown());
+        }
         match plan.known.role(&entry, names) {
             Role::Config => preview.config.push(entry.path.shown()),
             Role::Database => found.push((entry.path, entry.size)),
@@ -168,7 +189,7 @@ fn outcome(meant: &Meant, keys: &Keys, plan: &Plan, preview: &Preview) -> Outcom
         "roots": plan.roots.iter().map(|root| root.path.shown()).collect::<Vec<_>>(),
         "volumes": plan.roots.iter().filter_map(|root| root.volume.as_deref()).collect::<Vec<_>>(),
         "exclude": plan.rules.exclude.texts(),
-        "not_as_files": plan.all_omitted().iter().map(|omitted| json!({"what": omitted.what, "why": omitted.why})).collect::<Vec<_>>(),
+        "not_as_files": preview.omitted.iter().map(|omitted| json!({"what": omitted.what, "why": omitted.why})).collect::<Vec<_>>(),
         "recipients": keys.recipients.texts(),
         "files": { "total": preview.files, "changed": preview.changed, "skipped": preview.skipped },
         "bytes": { "plain": preview.bytes, "changed": preview.bytes_changed },
@@ -214,6 +235,7 @@ fn text(meant: &Meant, keys: &Keys, plan: &Plan, preview: &Preview) -> String {
     }
     for part in &preview.servers {
         let what = match &part.database {
+            None if part.engine.is_mysql() => "accounts and roles".to_owned(),
             None => "roles and settings".to_owned(),
             Some(name) => format!("{name:?}, about {}", ByteSize(part.bytes)),
         };
@@ -229,7 +251,7 @@ fn text(meant: &Meant, keys: &Keys, plan: &Plan, preview: &Preview) -> String {
     for (service, why) in &preview.left_out {
         let _ = writeln!(text, "  left out  {service}: {why}");
     }
-    for Omitted { what, why } in &plan.all_omitted() {
+    for Omitted { what, why } in &preview.omitted {
         let _ = writeln!(text, "  left out  {what}: {why}");
     }
     for pattern in plan.rules.exclude.texts() {

@@ -201,6 +201,7 @@ fn candidate(manifest: &Manifest) -> Candidate {
         tags: manifest.tags.clone(),
         only: manifest.only.clone(),
         partial: manifest.partial,
+        shrunk: manifest.shrunk.clone(),
     }
 }
 

@@ -17,6 +17,8 @@ pub(crate) struct Candidate {
     pub(crate) only: Vec<String>,
     /// Whether something could not be read. A whole snapshot never goes because a partial one is newer.
     pub(crate) partial: bool,
+    /// The payloads that it lacks, or has much less of than there was. Snapshots that have them never go because of it.
+    pub(crate) shrunk: Vec<String>,
 }
 
 /// The ids to keep, each with the reasons why. Whatever is not in it may go.
@@ -29,10 +31,10 @@ pub(crate) fn keep(
     now: DateTime<Utc>,
 ) -> BTreeMap<SnapshotId, Vec<String>> {
     let mut kept: BTreeMap<SnapshotId, Vec<String>> = BTreeMap::new();
-    let mut groups: BTreeMap<(BTreeSet<&str>, bool), Vec<&Candidate>> = BTreeMap::new();
+    let mut groups: BTreeMap<_, Vec<&Candidate>> = BTreeMap::new();
     for snapshot in snapshots {
-        let parts = snapshot.only.iter().map(String::as_str).collect();
-        groups.entry((parts, snapshot.partial)).or_default().push(snapshot);
+        let lacks = (snapshot.partial, set(&snapshot.shrunk));
+        groups.entry((set(&snapshot.only), lacks)).or_default().push(snapshot);
     }
     for group in groups.values_mut() {
         group.sort_by(|a, b| b.id.cmp(&a.id));
@@ -41,6 +43,10 @@ pub(crate) fn keep(
         }
     }
     kept
+}
+
+fn set(names: &[String]) -> BTreeSet<&str> {
+    names.iter().map(String::as_str).collect()
 }
 
 fn keep_in_group(newest_first: &[&Candidate], rules: &KeepSection, now: DateTime<Utc>) -> Vec<(SnapshotId, String)> {
@@ -90,7 +96,7 @@ mod tests {
 
     fn at(text: &str) -> Candidate {
         let time = chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").unwrap().and_utc();
-        Candidate { id: SnapshotId::new(time, 0), tags: vec![], only: vec![], partial: false }
+        Candidate { id: SnapshotId::new(time, 0), tags: vec![], only: vec![], partial: false, shrunk: vec![] }
     }
 
     fn rules() -> KeepSection {
@@ -140,6 +146,21 @@ mod tests {
     }
 
     #[test]
+    fn a_snapshot_that_lacks_a_database_never_stands_in_for_one_that_has_it() {
+        let shrunk = |time: &str, names: &[&str]| Candidate {
+            shrunk: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..at(time)
+        };
+        let all = [
+            at("2026-11-20 02:00"),
+            shrunk("2026-11-20 03:00", &["a"]),
+            shrunk("2026-11-20 04:00", &["a"]),
+            shrunk("2026-11-20 05:00", &["a", "b"]),
+        ];
+        assert_eq!(kept(&all, &KeepSection { last: 1, ..rules() }), ["11-20 02", "11-20 04", "11-20 05"]);
+    }
+
+    #[test]
     fn a_snapshot_from_the_future_is_left_alone() {
         assert_eq!(kept(&[at("2030-01-01 02:00"), at("2026-01-01 02:00")], &rules()), ["01-01 02"]);
         assert!(keep(&[at("2030-01-01 02:00")], &rules(), now()).len() == 1);
@@ -153,6 +174,7 @@ mod tests {
                 tags: vec![],
                 only: vec![],
                 partial: false,
+                shrunk: vec![],
             }).collect()
         }
     }

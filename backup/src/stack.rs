@@ -2,6 +2,8 @@
 
 use shipshape_core::database::{self, Found};
 use shipshape_core::error::Failure;
+use shipshape_core::report::Notice;
+use shipshape_core::run::Outcome;
 use shipshape_core::stack::compose::Compose;
 use shipshape_core::stack::{Service, Stack};
 
@@ -18,17 +20,45 @@ pub(crate) struct Surroundings {
 }
 
 impl Surroundings {
-    /// Looks around, unless the configuration says not to. What runs is not asked here: that needs the engine, and the
-    /// description alone tells what has to be asked.
+    /// Looks around, unless the configuration says not to. Of the engine only one thing is asked here, which project is
+    /// meant: the description tells the rest.
     pub(crate) fn look(meant: &Meant) -> Result<Self, Failure> {
         let app_dir = meant.folder()?;
         if meant.config.backup.services == Some(false) {
             return Ok(Self::default());
         }
-        let Some(stack) = Compose::find(app_dir) else { return Ok(Self::default()) };
+        let Some(stack) = Compose::look(app_dir)? else { return Ok(Self::default()) };
+        let stack = stack.owned_by(&format!("backup:{}", meant.place));
         let services = stack.services()?;
         let found = database::find(&services, &meant.config.database)?;
         Ok(Self { stack: Some(stack), services, found })
+    }
+
+    /// Adds to a report which project was looked at, where that is not what Compose would find in the folder by itself.
+    pub(crate) fn tell(&self, outcome: &mut Outcome) {
+        let Some(particular) = self.stack.as_ref().and_then(Compose::particular) else { return };
+        outcome.text.insert_str(0, &format!("  services  {particular}\n"));
+        if let Some(data) = outcome.data.as_object_mut() {
+            data.insert("services".to_owned(), particular.into());
+        }
+    }
+
+    /// Services that run, and that nothing describes: nobody knows what they keep.
+    pub(crate) fn undescribed(&self) -> Option<Notice> {
+        let names = self.stack.as_ref()?.undescribed().ok().filter(|names| !names.is_empty())?.join(", ");
+        let message = format!("services run that no Compose file describes, and nothing of them is copied: {names}");
+        let hint = "say in .env which files describe them: COMPOSE_FILE=FILE:FILE; or remove them: docker compose up -d \
+                    --remove-orphans";
+        Some(Notice::new("stack.undescribed", message, hint))
+    }
+
+    /// Ends what an earlier run that was killed has left running in the servers. Only under the lock: else it may be alive.
+    pub(crate) fn end_what_was_left(&self) {
+        let Some(stack) = &self.stack else { return };
+        let services: Vec<&str> = self.found.servers.iter().map(|server| server.service.name.as_str()).collect();
+        if !services.is_empty() {
+            stack.end_what_was_left(&services);
+        }
     }
 
     /// The way to the services, where there are any.

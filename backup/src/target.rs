@@ -13,8 +13,11 @@ use shipshape_core::cli::StoreArgs;
 use shipshape_core::config::{App, Compression, Config, Encryption};
 use shipshape_core::error::{Explain, Failure};
 use shipshape_core::exit::Exit;
+use shipshape_core::lock::{Lock, LockError};
 use shipshape_core::run::Run;
 use shipshape_core::state::{Loaded, StateDir};
+
+use crate::quiesce::Desk;
 
 /// Which stores have been used under which URL.
 const STORES: &str = "stores.json";
@@ -171,13 +174,27 @@ impl Target {
         &self.meant.place
     }
 
+    /// Where the journal of stopped services lies.
+    pub(crate) fn desk(&self) -> Desk<'_> {
+        Desk { state: &self.state, place: self.place() }
+    }
+
     /// Keeps every other writer of this application away, here and at the store.
     pub(crate) fn claim(&self) -> Result<Claim, Failure> {
+        self.claim_with(lock(&self.state, self.place())?)
+    }
+
+    /// The same, where those of this machine are kept away already.
+    pub(crate) fn claim_with(&self, state: Lock) -> Result<Claim, Failure> {
         let Place { host, app } = self.place();
-        let state = self.state.lock(&format!("backup-{host}-{app}"))?;
         let store = self.store.claim(&format!("{host}/{app}"))?;
         Ok(Claim { _state: state, _store: store })
     }
+}
+
+/// Keeps every other writer of this application on this machine away.
+pub(crate) fn lock(state: &StateDir, place: &Place) -> Result<Lock, LockError> {
+    state.lock(&format!("backup-{}-{}", place.host, place.app))
 }
 
 /// Whether any store will do, or only the one that was used under this URL before.
@@ -191,7 +208,7 @@ pub(crate) enum AcceptStore {
 
 /// The locks of a run; free again when dropped.
 pub(crate) struct Claim {
-    _state: shipshape_core::lock::Lock,
+    _state: Lock,
     _store: Box<dyn Send>,
 }
 

@@ -9,6 +9,7 @@
 //! Every client runs inside the database's own container with the credentials that are there, so versions always match
 //! and no secret leaves it.
 
+mod accounts;
 mod ask;
 mod client;
 pub mod dump;
@@ -19,6 +20,7 @@ mod folder;
 mod ready;
 mod script;
 
+pub use accounts::{ACCOUNT, ACCOUNTS_HEAD, Accounts};
 pub use client::{Client, Database, Dump, Facts, GLOBALS_DONE, GLOBALS_SETTINGS, Objects};
 pub use engine::{Engine, UnknownEngine};
 pub use error::DatabaseError;

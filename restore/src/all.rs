@@ -1,28 +1,33 @@
 //! Disaster recovery: everything of a snapshot back onto a server that has nothing yet, in one command.
 //!
 //! ```text
-//! configuration: compose files, .env ──> everything is made, nothing started ──> database servers up
-//!     ──> databases, files, volumes ──> everything up
+//! configuration: compose files, .env ──> volumes are made, nothing else ──> files, volumes
+//!     ──> database servers up ──> databases ──> everything up ──> the databases let us in
 //! ```
-//! The application starts last: one that finds an empty database makes its tables anew, or its first user.
+//! A server starts with the settings and passwords that it will have, and with the folders that it mounts. The application
+//! starts last: one that finds an empty database makes its tables anew, or its first user. Where the servers run already,
+//! it is one restore in place.
 
+mod differing;
 mod error;
+mod merged;
 mod steps;
+mod working;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use shipshape_core::archive::manifest::PayloadKind;
+use shipshape_core::database::{self, Client, Server};
 use shipshape_core::atomic;
 use shipshape_core::clock::Stopwatch;
 use shipshape_core::config::Config;
-use shipshape_core::database::{self, Client};
 use shipshape_core::error::Failure;
 use shipshape_core::report::Notice;
 use shipshape_core::run::Outcome;
 use shipshape_core::stack::compose::Compose;
-use shipshape_core::stack::{ServiceState, Stack};
+use shipshape_core::stack::{ServiceState, Stack, scratch};
 
 use crate::ask;
 use crate::cli::{Args, With};
@@ -62,8 +67,8 @@ struct Target {
     folder: PathBuf,
     /// Whether nothing is there.
     is_new: bool,
-    /// Whether a compose file is there.
-    has_project: bool,
+    /// The configuration files that are there and differ from those of the snapshot, which will be in their place.
+    differing: Vec<String>,
 }
 
 impl Target {
@@ -75,8 +80,8 @@ impl Target {
         let folder = if stated.is_some() { stated } else { recorded()? };
         let folder = folder.ok_or(AllError::NoFolder)?;
         let is_new = !folder.exists() || stage::is_empty(&folder)?;
-        let has_project = Compose::find(&folder).is_some();
-        Ok(Self { folder, is_new, has_project })
+        let differing = if is_new { Vec::new() } else { differing::files(snapshot, &folder)? };
+        Ok(Self { folder, is_new, differing })
     }
 
     fn preview(&self, snapshot: &Snapshot) -> Outcome {
@@ -84,19 +89,20 @@ impl Target {
         let folder = shown(&self.folder);
         let mut text = format!("snapshot {} of {}, everything to {folder}\n", manifest.id, snapshot.place);
         let databases = services_of(snapshot).join(", ");
-        let configuration =
-            if self.has_project { "the compose files are there" } else { "the compose files and what they need" };
         for (number, step) in [
-            configuration.to_owned(),
-            "volumes, networks and containers are made, none is started".to_owned(),
+            "the compose files and what they need come back".to_owned(),
+            "volumes are made; files and volumes come back".to_owned(),
             format!("database servers start: {}", if databases.is_empty() { "none" } else { &databases }),
-            "databases, files and volumes come back".to_owned(),
+            "databases come back".to_owned(),
             "everything starts".to_owned(),
         ]
         .into_iter()
         .enumerate()
         {
             let _ = writeln!(text, "  {}. {step}", number + 1);
+        }
+        if !self.differing.is_empty() {
+            let _ = writeln!(text, "these differ, and become those of the snapshot: {}", self.differing.join(", "));
         }
         text.push_str(if self.is_new {
             "the folder is new: nothing is replaced in it\n"
@@ -110,27 +116,69 @@ impl Target {
 
     fn carry_out(&self, with: &With<'_>, snapshot: Snapshot, steps: &mut Steps) -> Result<Outcome, Failure> {
         let snapshot = Snapshot { app: in_folder(&snapshot, &self.folder), ..snapshot };
-        let names = |wanted: fn(PayloadKind) -> bool| -> Vec<String> {
-            let payloads = snapshot.manifest.payloads.iter();
-            payloads.filter(|payload| wanted(payload.kind)).map(|payload| payload.name.clone()).collect()
-        };
-        let configuration = names(|kind| kind == PayloadKind::Config);
-        let comes_first = !self.has_project && !configuration.is_empty();
-        if comes_first {
-            steps.step("the configuration comes back", || in_place(with, &snapshot, configuration))?;
+        if let Some(stack) = Compose::look(&self.folder)?
+            && are_up(&stack, &services_of(&snapshot))?
+        {
+            steps.step("volumes are made", || Ok(stack.make_volumes()?))?;
+            let what = "databases, files and volumes come back";
+            let outcome = steps.step(what, || in_place(with, &snapshot, Vec::new()))?;
+            let stack = Compose::look(&self.folder)?.unwrap_or(stack);
+            look_for_sources(with, &stack, &servers(&stack, with, &snapshot)?, steps)?;
+            return self.finished(with, &snapshot, outcome, steps);
         }
-        // The configuration of the tools themselves may just have come back.
-        let config = Config::load(&with.args.common, self.folder.to_str()).unwrap_or_else(|_| with.config.clone());
-        let with = &With { config: &config, ..*with };
-        let stack = Compose::find(&self.folder);
-        if let Some(stack) = &stack {
-            prepare(stack, with, &snapshot, steps)?;
+        let is_config = |kind: PayloadKind| kind == PayloadKind::Config;
+        let is_database = |kind: PayloadKind| kind == PayloadKind::Database;
+        let mut back = merged::Merged::default();
+        back.add(self.bring(with, &snapshot, steps, "the configuration comes back", is_config)?);
+        if let Some(stack) = Compose::look(&self.folder)? {
+            steps.step("volumes are made", || Ok(stack.make_volumes()?))?;
         } else if !services_of(&snapshot).is_empty() {
             return Err(AllError::NoProject { folder: shown(&self.folder) }.into());
         }
-        let rest = if comes_first { names(|kind| kind != PayloadKind::Config) } else { Vec::new() };
-        let outcome = steps.step("databases, files and volumes come back", || in_place(with, &snapshot, rest))?;
-        let notices = stack.map_or(Ok(Vec::new()), |stack| start(&stack, steps))?;
+        let what = "files and volumes come back";
+        back.add(self.bring(with, &snapshot, steps, what, |kind| !is_config(kind) && !is_database(kind))?);
+        // The configuration of the tools themselves may just have come back, and the rest of what describes the services.
+        let config = Config::load(&with.args.common, self.folder.to_str()).unwrap_or_else(|_| with.config.clone());
+        let with = &With { config: &config, ..*with };
+        if let Some(stack) = Compose::look(&self.folder)? {
+            let servers = servers(&stack, with, &snapshot)?;
+            look_for_sources(with, &stack, &servers, steps)?;
+            start_servers(&stack, &servers, steps)?;
+        }
+        back.add(self.bring(with, &snapshot, steps, "databases come back", is_database)?);
+        self.finished(with, &snapshot, back.outcome(&snapshot), steps)
+    }
+
+    /// Restores the payloads of some kinds, if there are any.
+    fn bring(
+        &self,
+        with: &With<'_>,
+        snapshot: &Snapshot,
+        steps: &mut Steps,
+        what: &str,
+        is_wanted: impl Fn(PayloadKind) -> bool,
+    ) -> Result<Option<Outcome>, Failure> {
+        let wanted = snapshot.manifest.payloads.iter().filter(|payload| is_wanted(payload.kind));
+        let names: Vec<String> = wanted.map(|payload| payload.name.clone()).collect();
+        if names.is_empty() {
+            return Ok(None);
+        }
+        steps.step(what, || in_place(with, snapshot, names)).map(Some)
+    }
+
+    /// Everything is back: now it starts, and must work.
+    fn finished(
+        &self,
+        with: &With<'_>,
+        snapshot: &Snapshot,
+        outcome: Outcome,
+        steps: &mut Steps,
+    ) -> Result<Outcome, Failure> {
+        let Some(stack) = Compose::look(&self.folder)? else { return Ok(outcome) };
+        let servers = servers(&stack, with, snapshot)?;
+        let mut notices = start(&stack, steps)?;
+        notices.extend(working::closed(&stack, &servers)?);
+        steps.doubt(&notices);
         Ok(Outcome { warnings: outcome.warnings.iter().cloned().chain(notices).collect(), ..outcome })
     }
 }
@@ -157,23 +205,50 @@ fn in_place(with: &With<'_>, snapshot: &Snapshot, only: Vec<String>) -> Result<O
     place::restore(&With { args: &args, ..*with }, snapshot)
 }
 
-/// Makes all that the services need, and starts the database servers alone.
-fn prepare(stack: &Compose, with: &With<'_>, snapshot: &Snapshot, steps: &mut Steps) -> Result<(), Failure> {
-    steps.step("volumes, networks and containers are made", || Ok(stack.create()?))?;
-    let services = stack.services()?;
-    let found = database::find(&services, &with.config.database)?;
+/// Whether all of these services run, and there are any.
+fn are_up(stack: &Compose, services: &[String]) -> Result<bool, Failure> {
+    let known = stack.services()?;
+    let is_up = |name: &String| -> Result<bool, Failure> {
+        Ok(known.iter().any(|service| service.name == *name) && stack.state(name)? == ServiceState::Running)
+    };
+    let up = services.iter().map(is_up).collect::<Result<Vec<bool>, Failure>>()?;
+    Ok(!up.is_empty() && up.into_iter().all(|is_up| is_up))
+}
+
+/// The servers whose databases the snapshot has.
+fn servers(stack: &Compose, with: &With<'_>, snapshot: &Snapshot) -> Result<Vec<Server>, Failure> {
+    let found = database::find(&stack.services()?, &with.config.database)?;
     let wanted = services_of(snapshot);
-    let servers: Vec<_> = found.servers.into_iter().filter(|server| wanted.contains(&server.service.name)).collect();
+    Ok(found.servers.into_iter().filter(|server| wanted.contains(&server.service.name)).collect())
+}
+
+/// Warns of what services mount and nothing has brought back, before they start.
+fn look_for_sources(with: &With<'_>, stack: &Compose, servers: &[Server], steps: &mut Steps) -> Result<(), Failure> {
+    let notices = working::missing(stack, servers)?;
+    steps.doubt(&notices);
+    notices.into_iter().for_each(|notice| with.run.warn(notice));
+    Ok(())
+}
+
+/// Starts the database servers alone, and waits until they answer.
+fn start_servers(stack: &Compose, servers: &[Server], steps: &mut Steps) -> Result<(), Failure> {
     if servers.is_empty() {
         return Ok(());
     }
     let names: Vec<&str> = servers.iter().map(|server| server.service.name.as_str()).collect();
     steps.step(&format!("database servers start: {}", names.join(", ")), || {
-        stack.up(&names)?;
-        for server in &servers {
-            Client::new(stack, server.clone()).and_then(|client| client.ready())?;
-        }
-        Ok(())
+        let ready = || -> Result<(), Failure> {
+            stack.up(&names)?;
+            for server in servers {
+                Client::new(stack, server.clone()).and_then(|client| client.ready())?;
+            }
+            Ok(())
+        };
+        // What the server says itself is worth more than that it did not come up.
+        ready().map_err(|refused| match scratch::why_down(stack, &names) {
+            Some((service, log)) => AllError::Died { service, log, folder: shown(stack.dir()) }.into(),
+            None => refused,
+        })
     })
 }
 
@@ -194,7 +269,10 @@ fn start(stack: &Compose, steps: &mut Steps) -> Result<Vec<Notice>, Failure> {
         return Ok(Vec::new());
     }
     let which = if failing.is_empty() { "a service".to_owned() } else { failing.join(", ") };
-    let message = format!("everything is restored, but {which} did not come up: {}", told.message());
+    let names: Vec<&str> = failing.iter().map(String::as_str).collect();
+    let why = scratch::why_down(stack, &names).map(|(service, log)| format!("{service} says: {log}"));
+    let why = why.unwrap_or_else(|| told.message());
+    let message = format!("everything is restored, but {which} did not come up: {why}");
     let hint = format!("see why: docker compose --project-directory {} logs --tail 50", shown(stack.dir()));
     Ok(vec![Notice::new("restore.not_up", message, hint)])
 }

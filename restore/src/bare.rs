@@ -7,6 +7,7 @@
 
 mod dump;
 mod error;
+mod part;
 mod sniff;
 
 use std::fs::{self, File};
@@ -152,7 +153,10 @@ fn identities(with: &With<'_>) -> Result<Identities, BareError> {
 /// In place, what an earlier restore of databases has left is settled before files are.
 fn settled(with: &With<'_>, target: &Target) -> Result<Option<Lock>, Failure> {
     match (target, with.config.app(with.args.store.app.as_deref())) {
-        (Target::InPlace(_), Ok(app)) => Ok(Some(settle(with, &Records::open(&with.args.common, &app.name)?)?)),
+        (Target::InPlace(_), Ok(app)) => {
+            let records = Records::open(&with.args.common, &app.name)?;
+            Ok(Some(settle(with, &records, with.args.restore.yes)?))
+        }
         (Target::Into(_), _) | (_, Err(_)) => Ok(None),
     }
 }

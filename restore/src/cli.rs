@@ -109,6 +109,9 @@ pub(crate) struct RestoreArgs {
     /// In place without asking
     #[arg(long, short)]
     pub(crate) yes: bool,
+    /// With --yes: replace a database although the dump, given as a file, lacks tables or rows that it has
+    #[arg(long)]
+    pub(crate) partial: bool,
     /// Say what would be done, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -240,13 +243,14 @@ impl With<'_> {
             }
         };
         let identity = self.args.identity.clone();
-        let unknown = if self.args.restore.all { select::Unknown::TakeTheOnly } else { select::Unknown::Refuse };
+        let unknown =
+            if self.args.restore.all { select::Unknown::Find(wanted.clone()) } else { select::Unknown::Refuse };
         Ok((select::open(self.run, self.config, &self.args.store, told.as_ref(), identity, unknown)?, wanted))
     }
 
     /// A snapshot, and what opens it.
     pub(crate) fn snapshot(&self, asked: Asked, only: &[String]) -> Result<select::Snapshot, Failure> {
-        let (opened, wanted) = self.store(asked)?;
+        let (mut opened, wanted) = self.store(asked)?;
         let id = opened.choose(&wanted, only)?;
         opened.into_snapshot(&id)
     }

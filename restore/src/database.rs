@@ -11,6 +11,7 @@
 
 pub(crate) mod dump;
 pub(crate) mod error;
+mod globals;
 pub(crate) mod journal;
 pub(crate) mod kept;
 mod load;
@@ -38,10 +39,10 @@ use shipshape_core::state::StateError;
 
 pub(crate) use dump::{Dump, Item};
 pub(crate) use error::RestoreError;
+pub(crate) use globals::Globals;
 pub(crate) use plan::{Name, Plan, Swapped};
-pub(crate) use postgres::Globals;
 pub(crate) use records::Records;
-pub(crate) use recover::recover;
+pub(crate) use recover::{pending, recover};
 pub(crate) use site::Site;
 pub(crate) use undo::Undo;
 
@@ -49,8 +50,16 @@ pub(crate) use undo::Undo;
 /// interrupted: they look at what has been done already.
 pub(crate) trait Way: Sync {
     /// Makes the database `into`, loads the dump, and compares what is there afterwards with the dump and its facts: not
-    /// under the name of a live one. What it has made is gone again if it fails, as far as the server answers.
-    fn load(&self, client: &Client<'_>, facts: &DatabaseFacts, into: &str, dump: Dump) -> Result<Loaded, RestoreError>;
+    /// under the name of a live one. What it has made is gone again if it fails, as far as the server answers. The folder is
+    /// the journal's.
+    fn load(
+        &self,
+        client: &Client<'_>,
+        facts: &DatabaseFacts,
+        into: &str,
+        dump: Dump,
+        folder: &Path,
+    ) -> Result<Loaded, RestoreError>;
 
     /// Saves what the swap and its undoing need into the folder, and into [`Exchange::saved`]. Changes nothing live.
     fn prepare(&self, client: &Client<'_>, exchange: &mut Exchange, folder: &Path)
@@ -62,11 +71,43 @@ pub(crate) trait Way: Sync {
     /// Undoes as much of a swap as was done: `live` becomes `incoming`, `outgoing` becomes `live`.
     fn back(&self, client: &Client<'_>, exchange: &Exchange, folder: &Path) -> Result<(), RestoreError>;
 
+    /// Whether what is live is what came in: the application may have used it since.
+    fn is_swapped(&self, client: &Client<'_>, exchange: &Exchange) -> Result<bool, RestoreError>;
+
+    /// Before `back`: keeps what is live under a name, where `back` would overwrite it.
+    fn keep_live(&self, _: &Client<'_>, _: &str) -> Result<(), RestoreError> {
+        Ok(())
+    }
+
+    /// After `back`: what came in, was live and is `incoming` again is kept under a name.
+    fn move_aside(
+        &self,
+        client: &Client<'_>,
+        exchange: &Exchange,
+        name: &str,
+        folder: &Path,
+    ) -> Result<(), RestoreError> {
+        if self.look(client, &exchange.incoming)? != There::Something {
+            return Ok(());
+        }
+        let stem = format!("{}-aside", exchange.stem);
+        let name = name.to_owned();
+        let mut aside = Exchange { live: name, stem, replaces: false, saved: BTreeMap::new(), ..exchange.clone() };
+        self.prepare(client, &mut aside, folder)?;
+        self.swap(client, &aside, folder)
+    }
+
     /// Removes a database that is not live: an old side, or one that was loaded. That it is not there is as good.
     fn discard(&self, client: &Client<'_>, database: &str) -> Result<(), RestoreError>;
 
     /// What there is under a name.
     fn look(&self, client: &Client<'_>, database: &str) -> Result<There, RestoreError>;
+
+    /// The tables of a live database, by the names that dumps have for them, and whether there are rows in each. Where that
+    /// cannot be asked, they count as full.
+    fn filled(&self, _: &Client<'_>, _: &str) -> Result<BTreeMap<String, bool>, RestoreError> {
+        Ok(BTreeMap::new())
+    }
 
     /// What of the server's settings `load` changes for its time, as it was before. The journal has it, in case that the
     /// load is killed.
@@ -102,6 +143,12 @@ pub(crate) fn way(engine: Engine) -> &'static dyn Way {
 
 /// In [`Exchange::saved`]: what the dump has none of may never have been asked for. What the live database has of it stays.
 pub(crate) const MAY_LACK: &str = "may_lack";
+
+/// In [`Exchange::saved`]: the name under which is kept what was live until a killed run was undone; empty for none.
+const USED: &str = "used";
+
+/// In [`Exchange::saved`]: what was live before is live again.
+const IS_BACK: &str = "is_back";
 
 /// In the journal's folder: what [`Loaded::later`] of the incoming database held, for the swap to carry out.
 pub(crate) fn later(folder: &Path, stem: &str) -> PathBuf {
@@ -161,4 +208,11 @@ pub(crate) struct Exchange {
     pub(crate) stem: String,
     /// What the server's kind has to remember: small texts by names of its own.
     pub(crate) saved: BTreeMap<String, String>,
+}
+
+impl Exchange {
+    /// The name under which is kept what was live until a killed run was undone, if anything is.
+    pub(crate) fn used(&self) -> Option<&str> {
+        self.saved.get(USED).map(String::as_str).filter(|name| !name.is_empty())
+    }
 }

@@ -2,14 +2,16 @@
 //! promises, and is removed again. How long it took is how long a recovery takes.
 //!
 //! ```text
-//! snapshot ──> settings: the compose files in it ──> scratch containers, without a way out ──> databases: load, swap
-//!         └──> a private folder: files, configuration, SQLite                                 ──> counted, asked
+//! snapshot ──> a private folder: files, configuration, SQLite ─────────────────────────────> counted, asked
+//!         │        └──> the compose files in it ──> scratch containers, without a way out
+//!         └──> databases: load, swap ───────────────────────┘
 //! ```
 //! Everything that is made carries the mark of this run, and is only spoken to if it does.
 
 mod checks;
 mod error;
 mod files;
+mod mounts;
 mod room;
 mod servers;
 mod settings;
@@ -46,6 +48,9 @@ const FOLDER: &str = "drill";
 
 /// How `KeyError::NoIdentity` is told.
 const NO_IDENTITY: &str = "key.no_identity";
+
+/// How `SecretError::Missing` is told.
+const MISSING: &str = "secret.missing";
 
 /// What a rehearsal has found.
 struct Found {
@@ -93,8 +98,11 @@ pub(crate) fn drill(with: &With<'_>, word: &str, above: Option<&Path>) -> Result
 /// The snapshot. A drill that cannot open it says how the identity can be lent.
 fn opened(with: &With<'_>, word: &str) -> Result<Snapshot, Failure> {
     let opened = with.snapshot(select::understand(Some(word), None)?, &[]);
-    opened.map_err(|refused| match refused.code() {
-        NO_IDENTITY => DrillError::NoIdentity.into(),
+    let named = with.config.restore.identity_file.as_ref();
+    let named = named.filter(|path| with.args.identity.is_none() && !path.exists());
+    opened.map_err(|refused| match (refused.code(), named) {
+        (NO_IDENTITY, _) => DrillError::NoIdentity.into(),
+        (MISSING, Some(path)) => DrillError::IdentityGone { path: path.clone() }.into(),
         _ => refused,
     })
 }
@@ -114,41 +122,44 @@ fn rehearse(with: &With<'_>, snapshot: &Snapshot, plan: &Plan<'_>, lease: &Lease
             output::tell(&format!("drill: {what}"));
         }
     };
-    let settings = settings::find(snapshot, lease.folder())?;
-    let (from, notice) = (settings.from, settings.notice);
+    // What services have mounted is among the files: these come first.
+    say("unpacking files");
+    let progress = Progress::bytes(Some(snapshot.manifest.bytes.plain), "unpacking", with.args.common.quiet);
+    let unpacked = files::unpack(snapshot, lease.folder(), &progress)?;
+    progress.finish();
+    let starting = Stopwatch::start();
+    let mut settings = settings::find(snapshot, lease.folder(), unpacked.folder())?;
+    let from = settings.from;
     let mut parts = Vec::new();
     let mut scratch = None;
     if !plan.is_empty() {
-        if let Some(notice) = notice {
-            with.run.warn(notice);
-        }
+        let places = mounts::Places::new(snapshot, &unpacked, &settings.folder);
+        let left_out = settings.description.as_mut().map(|model| mounts::bring(model, &plan.engines(), &places));
+        let notices = settings.notice.into_iter().chain(left_out.into_iter().flatten());
+        notices.for_each(|notice| with.run.warn(notice));
         say(&format!("starting {}", plan.services().join(", ")));
         let wanted = plan.parts(settings.description.as_ref())?;
         let started = Scratch::start(lease, settings.folder, settings.description.as_ref(), &wanted);
         scratch = Some(started.map_err(DrillError::from)?);
     }
     let clients = plan.clients(scratch.as_ref())?;
-    let services = watch.elapsed();
+    let services = starting.elapsed();
     for (service, up) in &clients {
         parts.extend(plan.load(snapshot, service, up, lease.folder(), &say)?);
     }
-    say("unpacking files");
-    let progress = Progress::bytes(Some(snapshot.manifest.bytes.plain), "unpacking", with.args.common.quiet);
-    let unpacked = files::unpack(snapshot, lease.folder(), &progress)?;
-    progress.finish();
     let recovery = watch.elapsed();
     parts.extend(unpacked.compared(snapshot)?);
     let checks = plan.ask(&clients)?;
     Ok(Found { parts, checks, from, recovery, services })
 }
 
-/// Brings the payloads of some kinds back into a new folder, as a restore into a folder does.
+/// Brings the payloads of some kinds back into a new folder, as a restore into a folder does. Tells where they are from.
 fn unpack_into(
     snapshot: &Snapshot,
     folder: &Path,
     is_wanted: impl Fn(PayloadKind) -> bool,
     progress: &Progress,
-) -> Result<Unpacked, Failure> {
+) -> Result<(Unpacked, Option<PathBuf>), Failure> {
     let mut picked = Picked::new(&snapshot.manifest, &[], &[])?;
     picked.payloads.retain(|payload| is_wanted(payload.kind));
     let facts = Facts::gather(snapshot, &picked)?;
@@ -157,5 +168,5 @@ fn unpack_into(
     let mut stage = Stage::open(domains, snapshot.manifest.id.as_str(), Existing::Refuse)?;
     let unpacked = unpack::snapshot(snapshot, &picked, &stage, progress)?;
     swap::swap(&mut stage, &Scope::default())?;
-    Ok(unpacked)
+    Ok((unpacked, facts.app_dir()))
 }

@@ -68,6 +68,10 @@ pub(crate) struct Picked {
     pub(crate) others: Vec<Payload>,
     /// The paths; none for all.
     pub(crate) paths: Patterns,
+    /// Whether all goes to where it is live.
+    pub(crate) in_place: bool,
+    /// Paths of single files that stay as they are: no link of the snapshot comes in their place.
+    pub(crate) singles: HashSet<Vec<u8>>,
     /// Paths that are never restored: SQLite's own, beside databases that are restored whole.
     pub(crate) companions: HashSet<Vec<u8>>,
 }
@@ -92,6 +96,8 @@ impl Picked {
             dumps: Vec::new(),
             others,
             paths: Patterns::new(paths)?,
+            in_place: false,
+            singles: HashSet::new(),
             companions: HashSet::new(),
         })
     }
@@ -103,7 +109,8 @@ impl Picked {
 
     /// Whether an entry is meant: it or a folder above it.
     pub(crate) fn takes(&self, entry: &Entry) -> bool {
-        self.matches(entry) && !self.is_companion(entry)
+        let stays = entry.kind == Kind::Symlink && self.singles.contains(&entry.path.0);
+        self.matches(entry) && !self.is_companion(entry) && !stays
     }
 
     /// Whether an entry would be meant, if it were not what belongs to a live database.

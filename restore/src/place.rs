@@ -27,8 +27,9 @@ use crate::cli::With;
 use crate::database::{self, Name, Plan, Records, Swapped};
 use crate::pick::Picked;
 use crate::select::Snapshot;
-use crate::stage::{Existing, Stage};
+use crate::stage::{Domain, Existing, Stage};
 use crate::swap::{self, kept, scope::Scope};
+use crate::target::path_of;
 use crate::unpack::{self, Unpacked};
 
 pub(crate) use domains::in_folder;
@@ -37,7 +38,7 @@ use facts::Facts;
 use mounted::Mounted;
 pub(crate) use preview::{destination, shown};
 use servers::Servers;
-pub(crate) use servers::settle;
+pub(crate) use servers::{settle, settle_unless};
 pub(crate) use told::{Done, discard_older, warnings};
 
 /// Where to.
@@ -98,9 +99,17 @@ pub(crate) fn restore(with: &With<'_>, snapshot: &Snapshot) -> Result<Outcome, F
     let facts = Facts::gather(snapshot, &picked)?;
     picked.companions = facts.companions(&snapshot.manifest.payloads);
     let target = Target::new(with, snapshot.app.dir.clone().or_else(|| facts.app_dir()))?;
+    if let Target::InPlace(folder) = &target {
+        picked.in_place = true;
+        let is_file = |path: &&Vec<u8>| folder.join(path_of(path)).symlink_metadata().is_ok_and(|it| it.is_file());
+        picked.singles = facts.singles.iter().filter(is_file).cloned().collect();
+    }
     let servers = Servers::open(with, &snapshot.app.name, &target, &picked)?;
     let plan = servers.as_ref().map(|servers| servers.plan(with, snapshot, &picked, Name::Own)).transpose()?.flatten();
     let preview = preview::snapshot(with, snapshot, &picked, &facts, &target, plan.as_ref())?;
+    // What has no place here is told before anybody is asked.
+    let is_in_folders = !picked.payloads.is_empty() || plan.is_none();
+    let domains = if is_in_folders { domains::of(&target, &facts, &picked)? } else { Vec::new() };
     if flags.dry_run {
         with.run.only_looks();
         return Ok(preview::outcome(snapshot, preview, &target)?);
@@ -116,7 +125,7 @@ pub(crate) fn restore(with: &With<'_>, snapshot: &Snapshot) -> Result<Outcome, F
         _ => {
             let servers = servers.as_ref();
             let decided = Decided { picked: &picked, facts: &facts, target: &target, servers, databases };
-            carry_out(with, snapshot, &decided)
+            carry_out(with, snapshot, &decided, domains)
         }
     }
 }
@@ -133,10 +142,14 @@ struct Decided<'a> {
 }
 
 /// Builds everything beside what is live, databases first, and swaps it in the same order.
-fn carry_out(with: &With<'_>, snapshot: &Snapshot, decided: &Decided<'_>) -> Result<Outcome, Failure> {
+fn carry_out(
+    with: &With<'_>,
+    snapshot: &Snapshot,
+    decided: &Decided<'_>,
+    domains: Vec<Domain>,
+) -> Result<Outcome, Failure> {
     let Decided { picked, facts, target, servers, databases } = *decided;
     let watch = Stopwatch::start();
-    let domains = domains::of(target, facts, picked)?;
     let id = snapshot.manifest.id.as_str();
     let mut stage = Stage::open(domains, id, target.existing())?;
     let unpacked = build(with, snapshot, picked, &stage)?;
@@ -157,7 +170,7 @@ fn carry_out(with: &With<'_>, snapshot: &Snapshot, decided: &Decided<'_>) -> Res
     let flags = &with.args.restore;
     if facts.is_all(flags) || flags.discard_old {
         discard_older(&stage, &swapped)?;
-        warnings.extend(servers.and_then(|servers| servers::discard_older(with, servers)));
+        warnings.extend(servers.map(|servers| servers::discard_older(with, servers)).unwrap_or_default());
     }
     let done = Done { picked, unpacked: &unpacked, swapped: &swapped, target, took: watch.elapsed() };
     warnings.extend(stage.recovered());
@@ -198,6 +211,7 @@ fn scope(with: &With<'_>, snapshot: &Snapshot, facts: &Facts, unpacked: &Unpacke
     facts.singles.iter().for_each(|path| scope.keep_file(path));
     // A link that was named as a source was followed: its content comes back where it leads, and the link stays.
     facts.links().for_each(|path| scope.keep_file(path));
+    unpacked.linked.kept.iter().for_each(|(path, _)| scope.keep_file(path));
     unpacked.databases().for_each(|path| scope.replace_database(path));
     Ok(scope)
 }
@@ -215,15 +229,16 @@ pub(crate) fn discard_old(with: &With<'_>) -> Result<Outcome, Failure> {
     with.run.app(&app.name);
     let folder = app.dir.ok_or(PlaceError::NoTarget)?;
     let records = Records::open(&with.args.common, &app.name)?;
-    if with.args.restore.dry_run {
+    let flags = &with.args.restore;
+    let _lock = servers::settle_unless(with, &records, flags.dry_run, flags.yes)?;
+    if flags.dry_run {
         with.run.only_looks();
         let databases = database::kept::named(&records.kept()?);
         return Ok(told::discarded(&kept::all(&folder)?.into_iter().collect::<Vec<_>>(), databases, true));
     }
-    let _lock = servers::settle(with, &records)?;
-    let databases = database::kept::discard(&records, with.config, |_| true)?;
+    let (databases, warnings) = database::kept::discard(&records, with.config, |_| true)?;
     let folders = kept::discard(kept::all(&folder)?)?;
-    Ok(told::discarded(&folders, databases, false))
+    Ok(Outcome { warnings, ..told::discarded(&folders, databases, false) })
 }
 
 #[cfg(test)]

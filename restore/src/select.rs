@@ -2,6 +2,7 @@
 
 pub(crate) mod moment;
 pub(crate) mod report;
+mod search;
 
 use std::path::PathBuf;
 
@@ -47,6 +48,14 @@ pub(crate) enum SelectError {
         /// Where.
         place: Place,
     },
+    /// The store has several applications, and the folder says nothing about which one is meant.
+    #[error("the store has nothing of an application in {folder}, but of: {}", known.join(", "))]
+    WhichApp {
+        /// The folder.
+        folder: String,
+        /// The applications.
+        known: Vec<String>,
+    },
 }
 
 impl Explain for SelectError {
@@ -54,6 +63,7 @@ impl Explain for SelectError {
         match self {
             Self::Nothing | Self::Both { .. } | Self::IsAFile { .. } => "usage",
             Self::NoneComplete { .. } => "snapshot.missing",
+            Self::WhichApp { .. } => "snapshot.no_app",
         }
     }
 
@@ -68,12 +78,21 @@ impl Explain for SelectError {
             Self::NoneComplete { .. } => {
                 "name its part with --only, or the snapshot by its id; see backup list".to_owned()
             }
+            Self::WhichApp { .. } => {
+                "name the snapshot by its id instead of `latest`: backup list --app NAME shows them; or leave the folder \
+                 out, and everything comes back to where it was: --app NAME"
+                    .to_owned()
+            }
         }
     }
 
     fn exit(&self) -> Exit {
         match self {
-            Self::Nothing | Self::Both { .. } | Self::IsAFile { .. } | Self::NoneComplete { .. } => Exit::Unknown,
+            Self::Nothing
+            | Self::Both { .. }
+            | Self::IsAFile { .. }
+            | Self::NoneComplete { .. }
+            | Self::WhichApp { .. } => Exit::Unknown,
         }
     }
 }
@@ -123,18 +142,13 @@ pub(crate) struct Opened {
 
 /// What to do where the store does not have the application. The folder on a new server may be called otherwise, and the
 /// file that names the application is still to come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Unknown {
     /// That is an error.
     Refuse,
-    /// The only one that it has is meant, if its own name is only that of its folder.
-    TakeTheOnly,
-}
-
-impl Unknown {
-    fn takes(self, app: &App, known: &[String]) -> bool {
-        self == Self::TakeTheOnly && app.dir.is_some() && known.len() == 1
-    }
+    /// Whichever is meant: the only one; the one with the snapshot that is wanted, if an id names it; the one that was in
+    /// that folder.
+    Find(Wanted),
 }
 
 /// Opens the store that flags, a report or the configuration name, at the application that they name.
@@ -155,13 +169,19 @@ pub(crate) fn open(
     let find = |name: &str| catalog::find_place(store.as_ref(), name, named_host, &own_host);
     let place = match find(&app.name) {
         // A name that somebody has typed is meant; that of a folder may be another one here.
-        Err(CatalogError::NoApp { known, .. }) if unknown.takes(&app, &known) => find(&known.concat())?,
+        Err(CatalogError::NoApp { known, .. }) if unknown != Unknown::Refuse && app.dir.is_some() && !known.is_empty() => {
+            let folder = app.dir.clone().unwrap_or_default();
+            let identity = identity.as_ref().or(config.restore.identity_file.as_ref());
+            let known: Vec<Place> = known.iter().filter_map(|name| find(name).ok()).collect();
+            let searched = search::Searched { store: store.as_ref(), host: named_host, known, folder: &folder };
+            searched.find(&unknown, identity.map(PathBuf::as_path))?
+        }
         found => found?,
     };
     run.app(&place.app);
     let elsewhere = named_host.is_none() && place.host != own_host;
     let own =
-        (!elsewhere && place.app != app.name).then(|| format!("taken of {}, the only one in the store", place.app));
+        (!elsewhere && place.app != app.name).then(|| format!("taken of {}: the store has nothing of {}", place.app, app.name));
     let note =
         elsewhere.then(|| format!("taken from host {}: {own_host} has no snapshot of {}", place.host, place.app));
     let (app, note) = (App { name: place.app.clone(), ..app }, note.or(own));
@@ -175,24 +195,35 @@ impl Opened {
     }
 
     /// The id that is meant. `latest`, now or at a time, means a complete snapshot, or one with the payloads named; one
-    /// that lacks what could not be read only where there is no other.
-    pub(crate) fn choose(&self, wanted: &Wanted, only: &[String]) -> Result<SnapshotId, Failure> {
+    /// that lacks what could not be read only where there is no other, and last of all one that has much less than an
+    /// earlier one. That newer ones were passed over for this is noted.
+    pub(crate) fn choose(&mut self, wanted: &Wanted, only: &[String]) -> Result<SnapshotId, Failure> {
         let ids = self.ids()?;
         let chosen = catalog::choose(&self.place, &ids, wanted)?;
         if matches!(wanted, Wanted::Id(_)) {
             return Ok(chosen);
         }
-        let mut partial = None;
+        let mut lacking: Option<(u8, SnapshotId)> = None;
+        let mut shrunk: Option<Manifest> = None;
         for id in ids.into_iter().rev().skip_while(|id| *id != chosen) {
             // A manifest that cannot be read is an error: who wants the latest must not get an older one silently.
             let manifest = self.manifest(&id)?;
-            if serves(&manifest, only) && !may_lack(&manifest, only) {
-                return Ok(id);
+            if !serves(&manifest, only) {
+                continue;
             }
-            partial = partial.or_else(|| serves(&manifest, only).then_some(id));
+            let flaws = u8::from(may_lack(&manifest, only)) + 2 * u8::from(is_shrunk(&manifest, only));
+            if lacking.as_ref().is_none_or(|(least, _)| flaws < *least) {
+                lacking = Some((flaws, id));
+            }
+            if flaws == 0 {
+                break;
+            }
+            shrunk = shrunk.or_else(|| is_shrunk(&manifest, only).then_some(manifest));
         }
-        if let Some(partial) = partial {
-            return Ok(partial);
+        if let Some((flaws, id)) = lacking {
+            let passed = shrunk.filter(|newer| flaws < 2 && newer.id > id).map(|newer| passed_over(&newer, &id));
+            self.note = self.note.take().into_iter().chain(passed).reduce(|one, other| format!("{one}; {other}"));
+            return Ok(id);
         }
         // Where a name is wrong, the newest one tells the right ones.
         if only.is_empty() { Err(SelectError::NoneComplete { place: self.place.clone() }.into()) } else { Ok(chosen) }
@@ -243,6 +274,23 @@ pub(crate) fn may_lack(manifest: &Manifest, only: &[String]) -> bool {
     manifest.partial && (only.is_empty() || asked_for.any(|payload| payload.kind != PayloadKind::Sqlite))
 }
 
+/// Whether what is asked for is gone or absurdly small in it, and its owner has not said that this is meant. All that is
+/// no database of a server counts as files.
+fn is_shrunk(manifest: &Manifest, only: &[String]) -> bool {
+    let is_small = |payload: &Payload| {
+        let name = if payload.kind == PayloadKind::Database { payload.name.as_str() } else { "files" };
+        manifest.shrunk.iter().any(|shrunk| *shrunk == name || *shrunk == payload.name)
+    };
+    let mut asked_for = manifest.payloads.iter().filter(|payload| only.contains(&payload.name));
+    !manifest.shrunk.is_empty() && (only.is_empty() || asked_for.any(is_small))
+}
+
+/// Why it is not a newer one.
+fn passed_over(newer: &Manifest, chosen: &SnapshotId) -> String {
+    let what = newer.shrunk.join(", ");
+    format!("{chosen} is the last good one: the newer {} lacks, or has much less of: {what}", newer.id)
+}
+
 /// Whether one of the identities is a recipient of the snapshot.
 pub(crate) fn opens(identities: &Identities, manifest: &Manifest) -> bool {
     let public = identities.public();
@@ -277,15 +325,6 @@ mod tests {
         assert_eq!(asked("./x.tar.gz"), Asked::File("./x.tar.gz".into()));
         assert_eq!(asked("Cargo.toml"), Asked::File("Cargo.toml".into()), "a file that exists");
         assert_eq!(asked("20261120T0200"), Asked::Snapshot(Wanted::Id("20261120T0200".to_owned())));
-    }
-
-    #[test]
-    fn only_an_application_named_after_its_folder_may_be_called_otherwise_in_the_store() {
-        let folder = App { name: "srv".to_owned(), dir: Some("/srv".into()) };
-        let (one, two) = (vec!["fleet".to_owned()], vec!["fleet".to_owned(), "freight".to_owned()]);
-        assert!(Unknown::TakeTheOnly.takes(&folder, &one));
-        assert!(!Unknown::TakeTheOnly.takes(&folder, &two) && !Unknown::Refuse.takes(&folder, &one));
-        assert!(!Unknown::TakeTheOnly.takes(&App { dir: None, ..folder }, &one), "a name that was typed is meant");
     }
 
     #[test]

@@ -80,6 +80,8 @@ pub(crate) struct Made {
     pub(crate) only: Vec<String>,
     /// Whether something could not be read.
     pub(crate) partial: bool,
+    /// What it has much less of than there was.
+    pub(crate) shrunk: Vec<String>,
     /// How it is wrapped.
     pub(crate) wrapping: Wrapping,
 }
@@ -95,6 +97,7 @@ impl Default for Made {
             outside: vec![],
             only: vec![],
             partial: false,
+            shrunk: vec![],
             wrapping: Wrapping { compression: Compression::Zstd, encryption: Encryption::Age },
         }
     }
@@ -275,6 +278,7 @@ impl<'a> Writer<'a> {
             files: FileCounts { total, new: total, ..FileCounts::default() },
             bytes: Sizes::default(),
             partial: self.made.partial,
+            shrunk: self.made.shrunk.clone(),
             verified: Verified { how: "read-back".to_owned(), at: now },
         }
     }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
-use serde_json::json;
+use serde_json::{Value, json};
 use shipshape_core::error::Failure;
 use shipshape_core::lock::Lock;
 use shipshape_core::run::Outcome;
@@ -16,7 +16,7 @@ use crate::cli::With;
 use crate::database::journal::Files;
 use crate::database::records::Kept;
 use crate::database::{self, Records, RestoreError, Site, Undo};
-use crate::place::{PlaceError, settle, shown};
+use crate::place::{PlaceError, settle_unless, shown};
 use crate::stage::Existing;
 use crate::swap;
 use crate::swap::undo::{self, Undoing};
@@ -25,6 +25,8 @@ use crate::swap::undo::{self, Undoing};
 struct Last {
     databases: Option<Kept>,
     files: Option<Undoing>,
+    /// Older databases that are kept, which this does not reach, as `SERVICE/NAME`.
+    older: Vec<String>,
 }
 
 /// Puts back what the last restore has replaced.
@@ -33,7 +35,13 @@ pub(crate) fn undo(with: &With<'_>, yes: bool, dry_run: bool) -> Result<Outcome,
     with.run.app(&app.name);
     let folder = app.dir.ok_or(PlaceError::NoTarget)?;
     let records = Records::open(&with.args.common, &app.name)?;
-    let _lock = if dry_run { None } else { Some(settle_all(with, &records, &folder)?) };
+    let was_interrupted = database::pending(&records)?.is_some() && !dry_run;
+    let _lock = settle_all(with, &records, &folder, dry_run, yes)?;
+    if was_interrupted {
+        // It is what somebody wants undone who asks for it now, and no earlier one.
+        let summary = "the interrupted restore is undone; to go on: restore undo again";
+        return Ok(Outcome { data: json!({"undone": Value::Null, "restored": []}), ..Outcome::ok(summary) });
+    }
     let last = Last::of(&records, &folder)?;
     let at = records.moment(with.run.started())?;
     let site = last.site(with)?;
@@ -47,13 +55,23 @@ pub(crate) fn undo(with: &With<'_>, yes: bool, dry_run: bool) -> Result<Outcome,
     if !yes {
         ask::confirm(&preview)?;
     }
-    let of = last.snapshot();
-    carry_out(&records, plan.as_ref(), last.files, &of)
+    let (of, out_of_reach) = (last.snapshot(), last.out_of_reach());
+    let outcome = carry_out(&records, plan.as_ref(), last.files, &of)?;
+    Ok(Outcome { text: outcome.text.clone() + &out_of_reach, ..outcome })
 }
 
 /// What an earlier run has left is settled first, databases before files.
-fn settle_all(with: &With<'_>, records: &Records, folder: &Path) -> Result<Lock, Failure> {
-    let lock = settle(with, records)?;
+fn settle_all(
+    with: &With<'_>,
+    records: &Records,
+    folder: &Path,
+    only_looks: bool,
+    yes: bool,
+) -> Result<Option<Lock>, Failure> {
+    let lock = settle_unless(with, records, only_looks, yes)?;
+    if only_looks {
+        return Ok(lock);
+    }
     for notice in swap::recover(folder, Existing::Replace)?.notices {
         with.run.warn(notice);
     }
@@ -63,20 +81,22 @@ fn settle_all(with: &With<'_>, records: &Records, folder: &Path) -> Result<Lock,
 impl Last {
     /// Databases and files of the same restore; or those of the later one, where they were restored one after the other.
     fn of(records: &Records, folder: &Path) -> Result<Self, Failure> {
-        let databases = records.kept()?.pop();
+        let mut all = records.kept()?;
+        let databases = all.pop();
         let newest = undo::newest(folder)?;
         let same = |kept: &Kept, path: &PathBuf| kept.files.contains(path);
-        let (databases, files) = match (databases, newest) {
-            (Some(kept), Some((path, _))) if same(&kept, &path) => (Some(kept), Some(path)),
-            (Some(kept), Some((_, at))) if DateTime::<Utc>::from(at) < kept.at => (Some(kept), None),
-            (_, Some((path, _))) => (None, Some(path)),
-            (databases, None) => (databases, None),
+        let (databases, files, passed_over) = match (databases, newest) {
+            (Some(kept), Some((path, _))) if same(&kept, &path) => (Some(kept), Some(path), None),
+            (Some(kept), Some((_, at))) if DateTime::<Utc>::from(at) < kept.at => (Some(kept), None, None),
+            (databases, Some((path, _))) => (None, Some(path), databases),
+            (databases, None) => (databases, None, None),
         };
+        all.extend(passed_over);
         let files = files.as_deref().map(Undoing::of).transpose()?.flatten();
         if databases.is_none() && files.is_none() {
             return Err(RestoreError::NothingToUndo { app: records.app().to_owned() }.into());
         }
-        Ok(Self { databases, files })
+        Ok(Self { databases, files, older: database::kept::named(&all) })
     }
 
     /// What was restored then.
@@ -100,7 +120,16 @@ impl Last {
             let _ = writeln!(text, "  files in {}, from {}", shown(live), shown(kept));
         }
         text.push_str("what is live now is kept in its turn; to take this back: restore undo\n");
-        text
+        text + &self.out_of_reach()
+    }
+
+    /// Old sides of restores before the last one.
+    fn out_of_reach(&self) -> String {
+        if self.older.is_empty() {
+            return String::new();
+        }
+        let older = self.older.join(", ");
+        format!("older ones stay kept and are only put back by hand, as the manual says (restore undo): {older}\n")
     }
 }
 

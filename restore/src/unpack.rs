@@ -16,6 +16,7 @@ pub(crate) mod dumps;
 mod error;
 mod files;
 mod items;
+mod links;
 mod packs;
 pub(crate) mod tars;
 
@@ -51,6 +52,8 @@ pub(crate) struct Unpacked {
     pub(crate) owners_refused: u64,
     /// Paths that were passed over because they belong to live databases.
     pub(crate) companions: Vec<Vec<u8>>,
+    /// Single files whose place was a link.
+    pub(crate) linked: links::Linked,
     /// What is in an archive under names of our own, and is never restored.
     pub(crate) ours: u64,
     /// Attributes that could not be set.
@@ -79,7 +82,7 @@ impl Unpacked {
 
     /// Whether there was nothing to unpack.
     pub(crate) fn is_empty(&self) -> bool {
-        self.files == 0 && self.folders == 0
+        self.files == 0 && self.folders == 0 && self.linked.kept.is_empty()
     }
 }
 

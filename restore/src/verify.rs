@@ -104,7 +104,7 @@ fn which(with: &With<'_>, word: Option<&str>) -> Result<(Opened, Vec<SnapshotId>
     match select::understand(Some(word), None)? {
         Asked::File(file) => Err(SelectError::IsAFile { path: file.display().to_string() }.into()),
         asked @ (Asked::Snapshot(_) | Asked::Report) => {
-            let (opened, wanted) = with.store(asked)?;
+            let (mut opened, wanted) = with.store(asked)?;
             let id = opened.choose(&wanted, &[])?;
             Ok((opened, vec![id]))
         }

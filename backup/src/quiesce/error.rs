@@ -111,7 +111,10 @@ impl Explain for QuiesceError {
             }
             Self::NoSuchService { known, .. } => format!("there are: {}", known.join(", ")),
             Self::IsDumped { service, .. } => {
-                format!("remove it there; to copy its files at rest instead: [database.{service}] backup = false")
+                format!(
+                    "remove it there; to copy its files at rest instead: [database.{service}] backup = false, and the \
+                     folder that it keeps them in as a source of its own: [backup] files = [\".\", FOLDER]"
+                )
             }
             Self::NoCommand { .. } => {
                 "write the program and its arguments: command = [\"php\", \"artisan\", \"down\"]".to_owned()

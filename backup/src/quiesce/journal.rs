@@ -1,16 +1,37 @@
 //! What stands still, written down before it is stopped: should the run be killed, the next one knows what to start.
 
 use serde::{Deserialize, Serialize};
+use shipshape_core::archive::names::Place;
 use shipshape_core::stack::{Instance, ServiceState};
-use shipshape_core::state::{Loaded, StateError};
-
-use crate::target::Target;
+use shipshape_core::state::{Loaded, StateDir, StateError};
 
 /// A service and its copies that ran.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stopped {
     pub(super) service: String,
     pub(super) instances: Vec<Instance>,
+}
+
+impl Stopped {
+    /// Whether a copy is one of these.
+    pub(super) fn has(&self, instance: &Instance) -> bool {
+        self.instances.iter().any(|known| known.id == instance.id)
+    }
+}
+
+/// Where the journal of one application lies.
+#[derive(Clone, Copy)]
+pub(crate) struct Desk<'a> {
+    /// The state folder.
+    pub(crate) state: &'a StateDir,
+    /// The application's part of the store: it tells applications apart.
+    pub(crate) place: &'a Place,
+}
+
+impl Desk<'_> {
+    fn name(self) -> String {
+        format!("quiesce/{}_{}.json", self.place.host, self.place.app)
+    }
 }
 
 /// The file in the state folder.
@@ -52,31 +73,26 @@ impl Journal {
     }
 
     /// Reads what a killed run has left. Only under the lock: that of a run that goes on is its own.
-    pub(super) fn read(target: &Target) -> Result<Option<Self>, StateError> {
-        Ok(match target.state.read_json(&name(target))? {
+    pub(super) fn read(desk: Desk<'_>) -> Result<Option<Self>, StateError> {
+        Ok(match desk.state.read_json(&desk.name())? {
             Loaded::Found(journal) => Some(journal),
             Loaded::Absent | Loaded::Corrupt { .. } => None,
         })
     }
 
-    pub(super) fn exists(target: &Target) -> bool {
-        target.state.path().join(name(target)).exists()
+    pub(super) fn exists(desk: Desk<'_>) -> bool {
+        desk.state.path().join(desk.name()).exists()
     }
 
-    pub(super) fn write(&self, target: &Target) -> Result<(), StateError> {
-        target.state.folder("quiesce")?;
-        target.state.write_json(&name(target), self)
+    pub(super) fn write(&self, desk: Desk<'_>) -> Result<(), StateError> {
+        desk.state.folder("quiesce")?;
+        desk.state.write_json(&desk.name(), self)
     }
 
     /// That it stays has no other effect than that the next run starts what runs already.
-    pub(super) fn remove(target: &Target) {
-        let _ = std::fs::remove_file(target.state.path().join(name(target)));
+    pub(super) fn remove(desk: Desk<'_>) {
+        let _ = std::fs::remove_file(desk.state.path().join(desk.name()));
     }
-}
-
-fn name(target: &Target) -> String {
-    let place = target.place();
-    format!("quiesce/{}_{}.json", place.host, place.app)
 }
 
 #[cfg(test)]

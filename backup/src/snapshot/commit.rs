@@ -4,14 +4,9 @@ use shipshape_core::archive::manifest::{self, FileCounts, Manifest, ManifestErro
 use shipshape_core::archive::names::{self, SnapshotId};
 use shipshape_core::clock;
 use shipshape_core::error::Failure;
-use shipshape_core::report::Notice;
-use shipshape_core::units::ByteSize;
 
 use super::session::Session;
 use crate::target::Target;
-
-/// Below this size a snapshot may shrink as it likes.
-const WORTH_A_WORD: u64 = 1_000_000;
 
 /// What a run has gathered for its manifest.
 pub(super) struct Draft {
@@ -20,6 +15,7 @@ pub(super) struct Draft {
     pub(super) files: FileCounts,
     pub(super) bytes: Sizes,
     pub(super) partial: bool,
+    pub(super) shrunk: Vec<String>,
     pub(super) only: Vec<String>,
     pub(super) tags: Vec<String>,
 }
@@ -63,6 +59,7 @@ fn complete(session: &Session<'_>, draft: Draft) -> Manifest {
         files: draft.files,
         bytes: draft.bytes,
         partial: draft.partial,
+        shrunk: draft.shrunk,
         verified: Verified { how: "read-back".to_owned(), at: now },
     }
 }
@@ -83,13 +80,4 @@ pub(super) fn abandon(target: &Target, id: &SnapshotId) {
             }
         }
     }
-}
-
-/// A snapshot of less than half the size of the last one: an alert, not a refusal.
-pub(super) fn shrunk(before: &Manifest, now: &Manifest) -> Option<Notice> {
-    let comparable = before.only == now.only && before.bytes.plain >= WORTH_A_WORD;
-    let (was, is) = (ByteSize(before.bytes.plain), ByteSize(now.bytes.plain));
-    let message = format!("the snapshot has {is}, and the last one had {was}");
-    let hint = "if that is not what you did: is something unmounted, excluded or deleted? See backup diff";
-    (comparable && now.bytes.plain < before.bytes.plain / 2).then(|| Notice::new("snapshot.shrunk", message, hint))
 }

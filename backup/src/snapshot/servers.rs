@@ -1,21 +1,14 @@
 //! The step of a run that takes the databases of servers.
 
-use shipshape_core::archive::manifest::{Manifest, Payload};
-use shipshape_core::archive::names;
+use shipshape_core::archive::manifest::Payload;
 use shipshape_core::error::Failure;
 use shipshape_core::progress::Progress;
-use shipshape_core::report::Notice;
 use shipshape_core::signal;
 
 use super::session::{Content, Session, Sum};
 use crate::plan::Plan;
 use crate::sources::databases::{self, Answers, Asked, Part, dump};
 use crate::stack::Surroundings;
-use crate::target::Target;
-
-/// How many manifests are looked through for the last one with databases in it. More only leads back to one that nobody
-/// misses.
-const LOOKED_AT: usize = 20;
 
 impl Session<'_> {
     /// Asks all servers, and passes on what is worth a warning.
@@ -41,10 +34,12 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Databases that the last snapshot had and this one lacks, though all were asked for.
-    pub(super) fn databases_gone(&self, manifest: &Manifest) -> Option<Notice> {
-        let services = self.target.meant.config.backup.services != Some(false);
-        (services && manifest.only.is_empty()).then(|| databases::gone(&self.before, manifest)).flatten()
+    /// Takes note of databases that there should be and that this snapshot lacks, though all were asked for.
+    pub(super) fn miss_databases(&self, only: &[String], payloads: &[Payload]) {
+        let is_asked = only.is_empty() && self.target.meant.config.backup.services != Some(false);
+        if let Some((names, notice)) = databases::gone(&self.before, payloads).filter(|_| is_asked) {
+            self.shrunk.note(self.run, names, notice);
+        }
     }
 
     fn dump_part(&self, server: &Asked<'_>, part: &Part, sum: &mut Sum) -> Result<(), Failure> {
@@ -58,22 +53,12 @@ impl Session<'_> {
         let shrunk = before.and_then(|before| databases::shrunk(before, &dumped.facts, bytes));
         let unchecked = dumped.unchecked.then(|| databases::unchecked(service));
         self.finish_payload(dumped.writer, Content::dump(&part.name, bytes, dumped.facts), sum)?;
-        for notice in shrunk.into_iter().chain(unchecked) {
+        if let Some(notice) = shrunk {
+            self.shrunk.note(self.run, [part.name.clone()], notice);
+        }
+        if let Some(notice) = unchecked {
             self.run.warn(notice);
         }
         Ok(())
     }
-}
-
-/// What the newest snapshot with databases of servers in it had of them, whichever parts later ones were narrowed to.
-/// A manifest that cannot be read is another run's concern.
-pub(crate) fn databases_before<'l>(target: &Target, listed: impl Iterator<Item = &'l String>) -> Vec<Payload> {
-    let mut ids: Vec<_> =
-        listed.filter(|object| object.ends_with("/manifest.json")).filter_map(|object| names::id_of(object)).collect();
-    ids.sort_by(|a, b| b.cmp(a));
-    let manifests =
-        ids.iter().take(LOOKED_AT).filter_map(|id| Manifest::read(target.store.as_ref(), target.place(), id).ok());
-    let of_servers =
-        manifests.map(|manifest| manifest.payloads.into_iter().filter(|payload| payload.database.is_some()).collect());
-    of_servers.into_iter().find(|payloads: &Vec<Payload>| !payloads.is_empty()).unwrap_or_default()
 }

@@ -18,7 +18,7 @@ use shipshape_core::signal;
 
 use super::baseline::{lost_packs, remembered, usable_of};
 use super::commit;
-use super::servers::databases_before;
+use super::good::{Shrunk, bytes_of_files, databases_before, fewer_files, of_the_same_parts};
 use crate::cache::{Cache, CacheWriter, Database, Previous};
 use crate::cli::RunArgs;
 use crate::packer::Troubles;
@@ -43,8 +43,10 @@ pub(crate) struct Session<'a> {
     pub(crate) previous: Option<Previous>,
     /// Objects of the place, relative to it, with their sizes.
     pub(super) listed: BTreeMap<String, u64>,
-    /// Databases of servers in the newest snapshot that has any.
+    /// Databases of servers that there should be.
     pub(super) before: Vec<Payload>,
+    /// What there is less of than there should be.
+    pub(super) shrunk: Shrunk,
     usable: BTreeSet<String>,
     cache: Option<Cache>,
     scratch: PathBuf,
@@ -120,7 +122,7 @@ impl<'c> Content<'c> {
 
 impl<'a> Session<'a> {
     /// Looks at what there is: in the state folder and in the store.
-    pub(crate) fn begin(target: &'a Target, keys: &'a Keys, run: &'a Run) -> Result<Self, Failure> {
+    pub(crate) fn begin(target: &'a Target, keys: &'a Keys, args: &RunArgs, run: &'a Run) -> Result<Self, Failure> {
         let (cache, previous, notice) = remembered(target, keys);
         if let Some(notice) = notice {
             run.warn(notice);
@@ -134,8 +136,9 @@ impl<'a> Session<'a> {
         let id = new_id(run, &listed);
         let place = target.place();
         let scratch = target.state.folder(&format!("tmp/{}_{}", place.host, place.app))?;
-        let (parts, flawed) = (RefCell::default(), Cell::new(false));
-        let session = Self { target, keys, run, id, previous, listed, before, usable, cache, scratch, parts, flawed };
+        let (parts, flawed, shrunk) = (RefCell::default(), Cell::new(false), Shrunk::new(args.accept_shrunk));
+        let session =
+            Self { target, keys, run, id, previous, listed, before, shrunk, usable, cache, scratch, parts, flawed };
         session.clear_scratch();
         session.mind_the_clock();
         Ok(session)
@@ -153,7 +156,7 @@ impl<'a> Session<'a> {
         let expected = self.discover_at_first(&mut plan);
         let servers = self.ask_servers(&mut plan, surroundings)?;
         plan.check_parts()?;
-        let quiet = Quiet::begin(orders, surroundings, self.target, self.run)?;
+        let quiet = Quiet::begin(orders, surroundings, self.target.desk(), self.run)?;
         self.dump_servers(&plan, &servers, &mut sum)?;
         // Databases before files: a row must never refer to a file that came after it and is not in the snapshot.
         self.take_databases(&mut plan, &mut sum)?;
@@ -177,12 +180,14 @@ impl<'a> Session<'a> {
         let parts = self.parts.take();
         sum.sizes.plain = parts.iter().map(|part| part.bytes_plain).sum();
         sum.sizes.stored = parts.iter().map(|part| part.bytes_stored).sum();
+        self.compare(&plan, &sum);
         let manifest = commit::Draft {
             payloads: sum.payloads,
             packs: files::referenced(&sum.packs, self.previous.as_ref(), &sum.live),
             files: sum.counts,
             bytes: sum.sizes,
             partial: sum.troubles.partial() || self.flawed.get(),
+            shrunk: self.shrunk.names(),
             only: plan.only,
             tags: args.tag.clone(),
         };
@@ -320,7 +325,11 @@ impl<'a> Session<'a> {
 
     /// Takes the configuration that was met on the way; where there is none, there is no such part.
     fn take_config(&self, plan: &Plan, sum: &mut Sum) -> Result<(), Failure> {
-        if sum.config.is_empty() || !plan.wants("config") {
+        if !plan.wants("config") {
+            return Ok(());
+        }
+        plan.outside().into_iter().chain(plan.never_made()).for_each(|notice| self.run.warn(notice));
+        if sum.config.is_empty() {
             return Ok(());
         }
         let files = std::mem::take(&mut sum.config);
@@ -407,13 +416,15 @@ impl<'a> Session<'a> {
         commit::abandon(self.target, &self.id);
     }
 
-    /// Tells what may be wrong though nothing failed.
-    pub(crate) fn say_what_is_odd(&self, manifest: &Manifest) {
-        let previous = self.previous.as_ref().map(|previous| &previous.manifest);
-        let shrunk = previous.and_then(|previous| commit::shrunk(previous, manifest));
-        for notice in shrunk.into_iter().chain(self.databases_gone(manifest)) {
-            self.run.warn(notice);
+    /// Compares with the last good snapshot: what may be wrong though nothing failed.
+    fn compare(&self, plan: &Plan, sum: &Sum) {
+        let before = of_the_same_parts(self.target, self.listed.keys(), &plan.only);
+        let before = before.map(|before| bytes_of_files(before.bytes.plain, &before.payloads)).unwrap_or_default();
+        if let Some(notice) = fewer_files(before, bytes_of_files(sum.sizes.plain, &sum.payloads)) {
+            let names = if plan.wants("files") { vec!["files".to_owned()] } else { plan.only.clone() };
+            self.shrunk.note(self.run, names, notice);
         }
+        self.miss_databases(&plan.only, &sum.payloads);
     }
 
     /// Removes what a killed run left of its copies.
@@ -428,10 +439,11 @@ impl<'a> Session<'a> {
 /// Without the files, their tree is still walked for the configuration in it.
 fn find_config(plan: &Plan, sum: &mut Sum) {
     for met in plan.walk() {
-        if let Met::Entry { entry, source, names, .. } = met
-            && plan.known.role(&entry, names) == Role::Config
-        {
+        let Met::Entry { entry, source, names, .. } = met else { continue };
+        if plan.known.role(&entry, names) == Role::Config {
             sum.config.push(ConfigFile { entry, source });
+        } else {
+            sum.config.extend(plan.known.linked(&entry, &source));
         }
     }
 }

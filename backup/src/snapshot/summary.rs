@@ -56,6 +56,7 @@ fn data(session: &Session<'_>, manifest: &Manifest, parts: &[Part], pruned: Opti
             "tags": manifest.tags,
             "only": manifest.only,
             "partial": manifest.partial,
+            "shrunk": manifest.shrunk,
             "verified": manifest.verified.how,
         },
         "files": manifest.files,
@@ -118,6 +119,9 @@ fn text(session: &Session<'_>, manifest: &Manifest, parts: &[Part], pruned: Opti
         "  files: {} new, {} changed, {} unchanged, {} skipped",
         files.new, files.changed, files.unchanged, files.skipped
     );
+    for accepted in session.shrunk.accepted() {
+        let _ = writeln!(text, "  accepted: {accepted}");
+    }
     if let Some(pruned) = pruned.filter(|pruned| !pruned.is_empty()) {
         let _ = writeln!(text, "  pruned: {}", pruned.summary());
     }

@@ -25,6 +25,11 @@ pub(crate) struct Live {
     whose: Whose,
 }
 
+/// Why the data of a service that is a server is not copied.
+pub(crate) fn dumped_from(service: &str) -> String {
+    format!("the databases in it are dumped from the service {service}")
+}
+
 /// Whose data it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Whose {

@@ -10,7 +10,7 @@ mod notices;
 use std::collections::BTreeSet;
 
 use shipshape_core::archive::manifest::Payload;
-use shipshape_core::database::{Client, Database, DatabaseError, Dump, Engine, Facts, Server};
+use shipshape_core::database::{Accounts, Client, Database, DatabaseError, Dump, Engine, Facts, Server};
 use shipshape_core::report::Notice;
 use shipshape_core::stack::Stack;
 
@@ -42,7 +42,11 @@ pub(crate) struct Part {
 impl Part {
     /// What the server calls it.
     pub(crate) fn dump(&self) -> Dump<'_> {
-        self.database.as_ref().map_or(Dump::Globals, |database| Dump::Database(&database.name))
+        match &self.database {
+            None => Dump::Globals,
+            Some(database) if database.history => Dump::WithHistory(&database.name),
+            Some(database) => Dump::Database(&database.name),
+        }
     }
 
     /// For messages and facts: empty for what belongs to the whole server.
@@ -63,6 +67,13 @@ pub(crate) struct Answers<'a> {
 }
 
 impl Answers<'_> {
+    /// Services that are servers and are not dumped after all, each with the reason, in words that follow the name.
+    pub(crate) fn not_dumped(&self) -> impl Iterator<Item = (&str, &str)> {
+        let is_dumped = |service: &String| self.servers.iter().any(|server| server.client.service() == service);
+        let others = self.left_out.iter().filter(move |(service, _)| !is_dumped(service));
+        others.map(|(service, why)| (service.as_str(), why.as_str()))
+    }
+
     /// The names of all their payloads.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.servers.iter().flat_map(|server| &server.parts).map(|part| part.name.as_str())
@@ -114,35 +125,60 @@ fn ask_all<'a>(
         }
     }
     // Who refers comes before what is referred to: a job in Redis names rows, and a row names files.
-    asked.sort_by_key(|(_, facts)| facts.engine.is_sql());
-    answers.notices.extend(asked.iter().flat_map(|(_, facts)| notices::untransactional(facts)));
-    answers.left_out.extend(asked.iter().flat_map(|(client, facts)| left_aside(client, facts)));
+    asked.sort_by_key(|answer| answer.facts.engine.is_sql());
+    answers.notices.extend(asked.iter().flat_map(|answer| notices::untransactional(&answer.facts)));
+    answers.notices.extend(asked.iter().flat_map(|answer| notices::without_history(&answer.facts)));
+    answers.notices.extend(asked.iter().filter_map(|answer| notices::closed(answer.client.service(), &answer.facts)));
+    answers.left_out.extend(asked.iter().flat_map(left_aside));
     answers.servers = with_names(asked, names);
     answers
 }
 
-/// Databases of a server that are not copied.
-fn left_aside(client: &Client<'_>, facts: &Facts) -> Vec<(String, String)> {
+/// What a server said.
+struct Answer<'a> {
+    client: Client<'a>,
+    facts: Facts,
+    accounts: Accounts,
+}
+
+/// Databases of a server that are not copied, and accounts.
+fn left_aside(answer: &Answer<'_>) -> Vec<(String, String)> {
+    let Answer { client, facts, accounts } = answer;
+    let unreadable = (*accounts == Accounts::Unreadable).then(|| UNREADABLE.to_owned());
     let excluded =
         client.server().section.exclude.iter().map(|name| format!("{name:?} is excluded by the configuration"));
     let ours =
         facts.ours.iter().map(|name| format!("{name:?} was kept by a restore: restore --discard-old removes it"));
-    excluded.chain(ours).map(|why| (client.service().to_owned(), why)).collect()
+    let closed = facts.closed.iter().map(|name| format!("{name:?} allows no connections"));
+    excluded.chain(ours).chain(closed).chain(unreadable).map(|why| (client.service().to_owned(), why)).collect()
 }
 
 /// Why an optional server is left out.
-const IDLE: &str = "belongs to a profile that is not in use, and does not run";
+const IDLE: &str = "belongs to a profile that is not in use, and has no container";
 
-/// One server. One that only some profile starts need not run.
-fn one<'a>(stack: &'a dyn Stack, server: &Server) -> Result<Option<(Client<'a>, Facts)>, DatabaseError> {
+/// Why accounts are not in a backup.
+const UNREADABLE: &str =
+    "its accounts and their grants are not copied: the user may not read them; GRANT SELECT ON mysql.* TO it";
+
+/// One server. One that only some profile starts need not be there; where it is, it has to run.
+fn one<'a>(stack: &'a dyn Stack, server: &Server) -> Result<Option<Answer<'a>>, DatabaseError> {
     let client = match Client::new(stack, server.clone()) {
-        Err(DatabaseError::NotRunning { .. }) if server.service.optional => return Ok(None),
+        Err(DatabaseError::NotRunning { .. })
+            if server.service.optional && stack.instances(&server.service.name)?.is_empty() =>
+        {
+            return Ok(None);
+        }
         other => other?,
     };
     let facts = client.facts()?;
     demand_the_stated(server, &facts)?;
     demand_privileges(&client, &facts)?;
-    Ok(Some((client, facts)))
+    let accounts = match facts.engine {
+        Engine::Mysql | Engine::Mariadb => client.accounts()?,
+        Engine::Postgres => Accounts::Some,
+        Engine::Redis | Engine::Valkey => Accounts::None,
+    };
+    Ok(Some(Answer { client, facts, accounts }))
 }
 
 /// A database that its owner names must be there.
@@ -159,8 +195,6 @@ fn demand_the_stated(server: &Server, facts: &Facts) -> Result<(), DatabaseError
 fn demand_privileges(client: &Client<'_>, facts: &Facts) -> Result<(), DatabaseError> {
     let lacking = facts.databases.iter().find(|database| !database.missing_privileges.is_empty());
     let Some(database) = lacking else { return Ok(()) };
-    let privileges = database.missing_privileges.join(", ");
-    let quoted = database.name.replace('`', "``");
     let user = client.sql(
         None,
         "SELECT QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', 1)), QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', -1))",
@@ -168,30 +202,40 @@ fn demand_privileges(client: &Client<'_>, facts: &Facts) -> Result<(), DatabaseE
     let user = user.first().map(|row| row.join("@")).unwrap_or_default();
     Err(DatabaseError::Privilege {
         service: client.service().to_owned(),
-        why: format!("without {privileges} on {:?} a dump lacks its triggers, and nobody is told", database.name),
-        grant: format!("GRANT {privileges} ON `{quoted}`.* TO {user}"),
+        why: format!(
+            "without {} a dump of {:?} lacks rows, triggers or routines, and nobody is told",
+            database.missing_privileges.join(", and "),
+            database.name
+        ),
+        grant: database
+            .missing_privileges
+            .iter()
+            .map(|what| format!("GRANT {what} TO {user};"))
+            .collect::<Vec<_>>()
+            .join(" "),
     })
 }
 
 /// Gives every payload its name.
-fn with_names(asked: Vec<(Client<'_>, Facts)>, mut names: Names) -> Vec<Asked<'_>> {
-    let whose = |(client, facts): &(Client<'_>, Facts)| {
-        let service = client.service().to_owned();
-        contents(facts).into_iter().map(move |database| Whose::new(&service, database.as_ref()))
+fn with_names(asked: Vec<Answer<'_>>, mut names: Names) -> Vec<Asked<'_>> {
+    let whose = |answer: &Answer<'_>| {
+        let service = answer.client.service().to_owned();
+        contents(answer).into_iter().map(move |database| Whose::new(&service, database.as_ref()))
     };
     let mut given = names.of(&asked.iter().flat_map(whose).collect::<Vec<_>>()).into_iter();
     let mut servers = Vec::new();
-    for (client, facts) in asked {
-        let contents = contents(&facts).into_iter();
+    for answer in asked {
+        let contents = contents(&answer).into_iter();
+        let Answer { client, facts, .. } = answer;
         let parts = contents.zip(given.by_ref()).map(|(database, name)| Part { name, database }).collect();
         servers.push(Asked { client, facts, parts });
     }
     servers
 }
 
-/// What is to be dumped of a server: what belongs to the whole of it first, because a restore needs the roles before
-/// anything that they own.
-fn contents(facts: &Facts) -> Vec<Option<Database>> {
-    let globals = (facts.engine == Engine::Postgres).then_some(None);
-    globals.into_iter().chain(facts.databases.iter().cloned().map(Some)).collect()
+/// What is to be dumped of a server: what belongs to the whole of it first, because a restore needs roles and accounts
+/// before anything that they own or define.
+fn contents(answer: &Answer<'_>) -> Vec<Option<Database>> {
+    let globals = (answer.accounts == Accounts::Some).then_some(None);
+    globals.into_iter().chain(answer.facts.databases.iter().cloned().map(Some)).collect()
 }

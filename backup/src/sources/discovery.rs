@@ -6,10 +6,13 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use shipshape_core::archive::entry::{Bytes, Entry, Kind};
+use shipshape_core::archive::index::Root;
 use shipshape_core::archive::patterns::{Is, Patterns};
 
+use super::config::ConfigFile;
 use crate::cache::Database;
-use crate::walk::{Met, Walk};
+use crate::facts::entry_of;
+use crate::walk::{Met, Walk, path_in_index};
 
 /// The first bytes of every SQLite database (sqlite.org/fileformat2.html, section 1.3).
 const SQLITE_HEADER: &[u8; 16] = b"SQLite format 3\0";
@@ -44,6 +47,25 @@ pub(crate) struct Known {
     pub(crate) config: Patterns,
     /// Paths in the index of further ones: what the stack needs to start.
     pub(crate) files: BTreeSet<Bytes>,
+    /// What is taken as files.
+    pub(crate) taken: Taken,
+}
+
+/// What is taken as files, to tell whether something is among them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Taken {
+    /// The trees.
+    pub(crate) roots: Vec<Root>,
+    /// What is left out of them.
+    pub(crate) exclude: Patterns,
+}
+
+impl Taken {
+    /// Whether a file is taken, given by its path without links.
+    pub(crate) fn has(&self, file: &Path) -> bool {
+        let in_root = |root: &Root| file.starts_with(root.source()).then(|| path_in_index(root, file));
+        self.roots.iter().filter_map(in_root).any(|path| !self.exclude.covers(&path, Is::Other))
+    }
 }
 
 impl Known {
@@ -54,17 +76,32 @@ impl Known {
             return Role::Plain;
         }
         let path = &entry.path.0;
-        let is_config = || self.config.matches(path, Is::Other) || self.files.contains(&entry.path);
         let owner = COMPANIONS.iter().find_map(|end| path.strip_suffix(*end));
         if self.databases.contains_key(&entry.path) {
             Role::Database
         } else if owner.is_some_and(|owner| self.databases.contains_key(&Bytes(owner.to_vec()))) {
             Role::Companion
-        } else if names < 2 && entry.size <= CONFIG_LIMIT && is_config() {
+        } else if names < 2 && entry.size <= CONFIG_LIMIT && self.is_config(&entry.path) {
             Role::Config
         } else {
             Role::Plain
         }
+    }
+
+    fn is_config(&self, path: &Bytes) -> bool {
+        self.config.matches(&path.0, Is::Other) || self.files.contains(path)
+    }
+
+    /// The configuration file that an entry stands for, if it is a link to one that is not taken otherwise: whoever keeps
+    /// `.env` elsewhere and links to it needs it as much. The link itself is part of the tree of files.
+    pub(crate) fn linked(&self, entry: &Entry, source: &Path) -> Option<ConfigFile> {
+        if entry.kind != Kind::Symlink || !self.is_config(&entry.path) {
+            return None;
+        }
+        let target = source.canonicalize().ok().filter(|target| !self.taken.has(target))?;
+        let facts = target.metadata().ok().filter(|facts| facts.is_file() && facts.len() <= CONFIG_LIMIT)?;
+        let entry = entry_of(&entry.path.0, &facts).filter(|_| !is_database(&target))?;
+        Some(ConfigFile { entry, source: target })
     }
 
     /// Adds a database under a name that no other payload has: its file's stem, else its whole path.

@@ -7,11 +7,13 @@
 //! | folder, written to by a service | inside the application's folder | with that folder, unless `files` narrows it |
 //! | folder or file, written to | elsewhere | yes, unless it is the system's |
 //! | folder or file, only read | elsewhere | no: whoever writes it has it |
+//! | what is mounted and is not there | elsewhere | an error, where a service would write it |
 //! | where a database server keeps its data | anywhere | never as files: it is dumped |
 
 mod decide;
 mod error;
 
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -21,7 +23,7 @@ use shipshape_core::stack::{MountSource, Stack, Volume};
 
 use super::data_folders::Live;
 use crate::stack::Surroundings;
-use decide::{Decision, Use, of_folder, of_volume, uses};
+use decide::{Decision, Use, of_folder, of_missing, of_volume, uses};
 pub(crate) use error::VolumeError;
 
 /// What is not copied as files, and why: for whoever looks at the plan.
@@ -46,8 +48,12 @@ pub(crate) struct Kept {
     pub(crate) inside: Vec<PathBuf>,
     /// What is not copied.
     pub(crate) omitted: Vec<Omitted>,
+    /// Volumes that services mount and that do not exist, by the machine's names.
+    pub(crate) never_made: Vec<String>,
     /// A volume that should be copied and cannot be reached.
     pub(crate) unreachable: Option<VolumeError>,
+    /// Folders that services write and that cannot be reached, as the roots that they would be, and why.
+    pub(crate) unfound: Vec<(Root, VolumeError)>,
 }
 
 impl Kept {
@@ -91,15 +97,17 @@ impl Kept {
         }
         match of_volume(volume, &uses) {
             Decision::Omit(why) => self.omit(&volume.name, why),
+            Decision::Missing => {
+                self.omit(&volume.name, "it does not exist yet");
+                let is_expected = uses.iter().any(|mounted| !mounted.service.optional);
+                self.never_made.extend(is_expected.then(|| volume.full_name.clone()));
+            }
             Decision::Live(live) => {
                 self.omit(&volume.name, &live.why);
                 self.live.extend(volume.folder.clone().map(|folder| live.at(folder)));
             }
             Decision::Take => match reachable(volume) {
-                Ok(folder) => match keeps_data_in(&folder) {
-                    Some(engine) => self.live.push(Live::unknown(folder, engine)),
-                    None => self.roots.push(root(&folder, Some(&volume.full_name))),
-                },
+                Ok(folder) => self.take(folder, &uses, Some(volume)),
                 Err(refused) => self.unreachable = Some(refused),
             },
         }
@@ -114,7 +122,13 @@ impl Kept {
                     self.omit(&what, "a volume without a name goes with its service; give it one");
                 }
                 MountSource::Path(stated) => {
-                    let Ok(folder) = stated.canonicalize() else { continue };
+                    let folder = match stated.canonicalize() {
+                        Ok(folder) => folder,
+                        Err(cause) => {
+                            self.add_missing(stated, cause, uses, app_dir);
+                            continue;
+                        }
+                    };
                     if let Some(engine) = mounted.engine() {
                         self.served.push((folder.clone(), engine));
                     }
@@ -128,6 +142,24 @@ impl Kept {
         }
         for (folder, uses) in folders {
             self.add_folder(folder, &uses, app_dir);
+        }
+    }
+
+    /// A folder or file that is mounted and is not to be had: a disk that is missing, for all that is known. What services
+    /// write there is wanted.
+    fn add_missing(&mut self, stated: &Path, cause: io::Error, uses: &[Use<'_>], app_dir: &Path) {
+        let source = MountSource::Path(stated.to_owned());
+        let uses: Vec<&Use<'_>> = uses.iter().filter(|mounted| mounted.mount.source == source).collect();
+        let what = stated.display().to_string();
+        if stated.starts_with(app_dir) || self.omitted.iter().any(|omitted| omitted.what == what) {
+            return;
+        }
+        match of_missing(stated, &uses, &cause) {
+            Some(why) => self.omit(&what, why),
+            None => {
+                let error = VolumeError::NoFolder { path: stated.to_owned(), source: cause };
+                self.unfound.push((root(stated, None), error));
+            }
         }
     }
 
@@ -147,10 +179,27 @@ impl Kept {
                 self.inside.extend(uses.iter().any(|mounted| !mounted.mount.read_only).then_some(folder));
             }
             Decision::Omit(why) => self.omit(&what, why),
-            Decision::Take => match keeps_data_in(&folder) {
-                Some(engine) => self.live.push(Live::unknown(folder, engine)),
-                None => self.roots.push(root(&folder, None)),
-            },
+            // What is not there was not met here.
+            Decision::Missing => {}
+            Decision::Take => self.take(folder, uses, None),
+        }
+    }
+
+    /// A place that is copied, unless it turns out that a server keeps its data there.
+    fn take(&mut self, folder: PathBuf, uses: &[&Use<'_>], volume: Option<&Volume>) {
+        let Some(engine) = keeps_data_in(&folder) else {
+            return self.roots.push(root(&folder, volume.map(|volume| volume.full_name.as_str())));
+        };
+        match uses.iter().find_map(|mounted| mounted.left_out()) {
+            // The application mounts it too; whose data it is, is known all the same.
+            Some(live) => {
+                self.omit(
+                    &volume.map_or_else(|| folder.display().to_string(), |volume| volume.name.clone()),
+                    &live.why,
+                );
+                self.live.push(live.at(folder));
+            }
+            None => self.live.push(Live::unknown(folder, engine)),
         }
     }
 

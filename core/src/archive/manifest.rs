@@ -66,6 +66,10 @@ pub struct Manifest {
     /// Whether something could not be read and is not in it.
     #[serde(default)]
     pub partial: bool,
+    /// Payloads that the last good snapshot had and this one lacks, or has so much less of that somebody has to look; all
+    /// that are no databases of servers count as `files`. Empty where their owner has accepted that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shrunk: Vec<String>,
     /// How it was proven whole before this manifest was written.
     pub verified: Verified,
 }
@@ -357,6 +361,7 @@ mod tests {
             files: FileCounts::default(),
             bytes: Sizes { plain: 5, stored: 3 },
             partial: false,
+            shrunk: vec![],
             verified: Verified { how: "read-back".to_owned(), at: now },
         }
     }

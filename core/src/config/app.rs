@@ -23,12 +23,23 @@ pub struct App {
 }
 
 impl Config {
-    /// The application that `--app` names, else the one of the file.
+    /// The application that `--app` names, else the one of the file, else that of the current folder.
     pub fn app(&self, flag: Option<&str>) -> Result<App, ConfigError> {
         match flag {
             Some(stated) if is_folder(stated) => self.app_in(Path::new(stated)),
             Some(stated) => self.app_called(stated),
-            None => self.app_of_the_file(),
+            None => self.app_here(Path::new(".")),
+        }
+    }
+
+    /// The application of the file; where it has none, this folder if it has a Compose file. Whoever types a command there
+    /// means what lies there.
+    fn app_here(&self, dir: &Path) -> Result<App, ConfigError> {
+        match self.app_of_the_file() {
+            Err(ConfigError::AppUnknown) if COMPOSE_FILES.iter().any(|name| dir.join(name).is_file()) => {
+                self.app_in(dir)
+            }
+            other => other,
         }
     }
 
@@ -177,6 +188,16 @@ mod tests {
         assert_eq!(config(Some("demo"), None).app(None).unwrap().dir, None);
         let error = Config::default().app(None).unwrap_err();
         assert_eq!((error.code(), error.hint()), ("app.unknown", "name its folder: --app DIR".to_owned()));
+    }
+
+    #[test]
+    fn a_folder_with_a_compose_file_is_the_application_where_nothing_says_otherwise() {
+        let (_above, dir) = folder();
+        let here = |config: &Config| config.app_here(&dir);
+        assert_eq!(here(&Config::default()).unwrap_err().code(), "app.unknown");
+        fs::write(dir.join("compose.yml"), "services: {}\n").unwrap();
+        assert_eq!(here(&Config::default()).unwrap().dir.as_ref(), Some(&dir));
+        assert_eq!(here(&config(Some("demo"), None)).unwrap(), App { name: "demo".to_owned(), dir: None });
     }
 
     #[test]

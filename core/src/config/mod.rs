@@ -135,6 +135,9 @@ pub struct DatabaseSection {
     pub databases: Vec<String>,
     /// Databases that are left out.
     pub exclude: Vec<String>,
+    /// The port, where the server listens on another one than it usually does, and neither its command nor its variables
+    /// say so.
+    pub port: Option<u16>,
     /// The number of the copy that holds the truth, where the service runs several times.
     pub instance: Option<u32>,
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::io::{self, Cursor, Read};
 use std::time::Duration;
 
+use super::accounts;
 use super::ask;
 use super::engine::Engine;
-use super::error::{DatabaseError, Doing};
+use super::error::{DatabaseError, Doing, PAUSED};
 use super::find::Server;
 use super::script;
 use crate::redact;
@@ -52,6 +53,8 @@ pub struct Facts {
     pub databases: Vec<Database>,
     /// Databases that restores keep beside them.
     pub ours: Vec<String>,
+    /// Databases to which nobody may connect, so that they cannot be dumped.
+    pub closed: Vec<String>,
     /// The longest statement that it takes, in bytes, where it has a limit.
     pub longest_statement: Option<u64>,
 }
@@ -67,8 +70,12 @@ pub struct Database {
     pub settings: BTreeMap<String, String>,
     /// Tables that a transaction does not hold still.
     pub untransactional: Vec<String>,
-    /// Privileges that the user lacks, and without which a dump would lack something in silence.
+    /// Privileges that the user lacks, and without which a dump would lack something in silence: `TRIGGER ON `shop`.*`.
     pub missing_privileges: Vec<String>,
+    /// Whether it has system-versioned tables, and a dump takes their history: [`Dump::WithHistory`].
+    pub history: bool,
+    /// System-versioned tables whose history no dump takes.
+    pub without_history: Vec<String>,
 }
 
 /// What to dump.
@@ -76,7 +83,9 @@ pub struct Database {
 pub enum Dump<'a> {
     /// A database; for Redis everything.
     Database(&'a str),
-    /// Roles, tablespaces and settings of a PostgreSQL server.
+    /// A database of MariaDB, with the history of its system-versioned tables.
+    WithHistory(&'a str),
+    /// Roles, tablespaces and settings of a PostgreSQL server; accounts and roles of the MySQL family.
     Globals,
     /// What a database of the MySQL family has beside its tables, as statements that replace what is there.
     Objects {
@@ -172,6 +181,7 @@ impl<'a> Client<'a> {
         let section = &self.server.section;
         let is_wanted = |name: &String| section.databases.is_empty() || section.databases.contains(name);
         facts.databases.retain(|database| is_wanted(&database.name) && !section.exclude.contains(&database.name));
+        facts.closed.retain(|name| is_wanted(name) && !section.exclude.contains(name));
         facts
     }
 
@@ -182,9 +192,15 @@ impl<'a> Client<'a> {
                 let args = if self.engine().is_sql() { vec![name] } else { Vec::new() };
                 self.start(&script::dump(self.engine()), &args, None)
             }
+            Dump::WithHistory(name) => self.start(&script::dump(self.engine()), &[name, "history"], None),
             Dump::Globals => {
-                let args = [ask::POSTGRES_SETTINGS, GLOBALS_SETTINGS, GLOBALS_DONE];
-                self.start(&script::globals(), &args, None)
+                let questions = accounts::questions();
+                let args = if self.engine().is_mysql() {
+                    [questions.as_str(), accounts::SESSION, GLOBALS_DONE]
+                } else {
+                    [ask::POSTGRES_SETTINGS, GLOBALS_SETTINGS, GLOBALS_DONE]
+                };
+                self.start(&script::globals(self.engine()), &args, None)
             }
             Dump::Objects { database, of, mark } => {
                 let mut args = vec![mark.to_owned(), database.to_owned()];
@@ -202,14 +218,19 @@ impl<'a> Client<'a> {
     pub fn sql(&self, database: Option<&str>, sql: &str) -> Result<Vec<Vec<String>>, DatabaseError> {
         let given = Box::new(Cursor::new(sql.to_owned().into_bytes()));
         let exec = self.start_within(&script::feed(self.engine()), &[database.unwrap_or("")], Some(given), QUESTION)?;
-        Ok(ask::rows(&self.answer(exec, "a question", database)?))
+        Ok(ask::rows(&self.answer(exec, "a question", database)?.0))
     }
 
     /// What Redis answers to commands, one in a line.
     pub fn redis(&self, commands: &str) -> Result<String, DatabaseError> {
         let given = Box::new(Cursor::new(commands.to_owned().into_bytes()));
         let exec = self.start_within(&script::feed(self.engine()), &[], Some(given), QUESTION)?;
-        let answer = self.answer(exec, "a question", None)?;
+        let (answer, said) = self.answer(exec, "a question", None)?;
+        // It ends well, too, if it could not connect.
+        if answer.trim().is_empty() && !commands.trim().is_empty() {
+            let why = said.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("its answer is empty");
+            return Err(DatabaseError::Gone { service: self.service().to_owned(), why: why.to_owned() });
+        }
         // redis-cli tells errors as answers, and ends well all the same.
         let refused = answer.lines().find(|line| REFUSALS.iter().any(|word| line.starts_with(word)));
         match refused {
@@ -270,7 +291,9 @@ impl<'a> Client<'a> {
     ) -> Result<Exec, DatabaseError> {
         let words: Vec<&str> = ["sh", "-c", script, "shipshape"].into_iter().chain(args.iter().copied()).collect();
         let user = self.server.section.user.as_deref();
-        let env: Vec<(&str, &str)> = user.map(|user| ("SHIPSHAPE_USER", user)).into_iter().collect();
+        let port = port(&self.server).map(|port| port.to_string());
+        let named = [("SHIPSHAPE_USER", user), ("SHIPSHAPE_PORT", port.as_deref())];
+        let env: Vec<(&str, &str)> = named.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
         let first = format!("{}\n", self.password.as_ref().map(Secret::expose).unwrap_or_default());
         let first = Cursor::new(first.into_bytes());
         let stdin: Box<dyn Read + Send> = match stdin {
@@ -288,19 +311,27 @@ impl<'a> Client<'a> {
         Ok(self.stack.exec(call)?)
     }
 
-    /// All that a program writes, as text, if it ended well.
-    fn answer(&self, mut exec: Exec, what: &'static str, database: Option<&str>) -> Result<String, DatabaseError> {
+    /// All that a program writes, as text, if it ended well; and the end of its standard error.
+    fn answer(
+        &self,
+        mut exec: Exec,
+        what: &'static str,
+        database: Option<&str>,
+    ) -> Result<(String, String), DatabaseError> {
         let mut answer = Vec::new();
         let taken = (&mut exec).take(ANSWER_LIMIT).read_to_end(&mut answer);
-        self.ended(exec, what, database)?;
+        let said = exec.finish().map_err(|refused| self.doing(what, database).failed(refused))?;
         taken.map_err(|cause| self.broken(&cause))?;
-        Ok(String::from_utf8_lossy(&answer).into_owned())
+        Ok((String::from_utf8_lossy(&answer).into_owned(), said))
+    }
+
+    fn doing<'d>(&'d self, what: &'static str, database: Option<&'d str>) -> Doing<'d> {
+        Doing { service: self.service(), what, database }
     }
 
     /// Waits for the end of a program, and says what its failure means.
     pub fn ended(&self, exec: Exec, what: &'static str, database: Option<&str>) -> Result<(), DatabaseError> {
-        let doing = Doing { service: self.service(), what, database };
-        exec.finish().map(drop).map_err(|refused| doing.failed(refused))
+        exec.finish().map(drop).map_err(|refused| self.doing(what, database).failed(refused))
     }
 
     /// What it means that the output of a program could not be read to its end.
@@ -336,6 +367,7 @@ fn spoken(state: Option<ServiceState>) -> &'static str {
         None => "it was never started",
         Some(ServiceState::Running) => "it runs",
         Some(ServiceState::Changing) => "it is starting, again and again perhaps",
+        Some(ServiceState::Paused) => PAUSED,
         Some(ServiceState::Stopped) => "it was stopped",
         Some(ServiceState::Failed) => "it has failed",
     }
@@ -357,6 +389,28 @@ fn password(server: &Server) -> Result<Option<Secret>, DatabaseError> {
         redact::learn(password);
     }
     Ok(stated.map(Secret::new))
+}
+
+/// The port that is not the usual one: the configuration's, else the one in the server's command. One in its variables it
+/// shares with the client.
+fn port(server: &Server) -> Option<u16> {
+    server.section.port.or_else(|| port_in_command(server.engine, &server.service.command))
+}
+
+/// `-p 5434`, `--port=5434`, `-c port=5434`, as each server has it; the last one counts, as it does for them.
+fn port_in_command(engine: Engine, command: &[String]) -> Option<u16> {
+    let words: Vec<&str> =
+        command.iter().flat_map(|word| word.split_whitespace()).map(|word| word.trim_matches(['"', '\''])).collect();
+    let (separate, joined): (&[&str], &[&str]) = match engine {
+        Engine::Postgres => (&["-p", "--port"], &["-p", "--port=", "-cport=", "port="]),
+        Engine::Mysql | Engine::Mariadb => (&["-P", "--port"], &["-P", "--port="]),
+        Engine::Redis | Engine::Valkey => (&["--port"], &[]),
+    };
+    let value = |(at, word): (usize, &&str)| match separate.contains(word) {
+        true => words.get(at + 1)?.parse().ok(),
+        false => joined.iter().find_map(|prefix| word.strip_prefix(prefix)?.parse().ok()),
+    };
+    words.iter().enumerate().filter_map(value).last()
 }
 
 /// `--requirepass VALUE` among the words of a command, or inside one word that a shell will split. A variable is not a
@@ -386,6 +440,7 @@ mod tests {
             mounts: Vec::new(),
             command: Vec::new(),
             optional: false,
+            built: false,
         };
         Server { service, engine: Engine::Redis, section }
     }
@@ -406,6 +461,8 @@ mod tests {
     #[test]
     fn a_server_that_does_not_run_is_told_with_its_state() {
         let plain = server(DatabaseSection::default());
+        let paused = choose(&plain, vec![instance(1, ServiceState::Paused)]).unwrap_err();
+        assert!(paused.hint().contains("docker compose unpause db"), "{}", paused.hint());
         let stopped = choose(&plain, vec![instance(1, ServiceState::Stopped)]).unwrap_err();
         assert!(stopped.to_string().contains("it was stopped"), "{stopped}");
         assert!(choose(&plain, vec![]).unwrap_err().to_string().contains("never started"));
@@ -418,5 +475,17 @@ mod tests {
         assert_eq!(in_command(&words(&["sh", "-c", "exec redis-server --requirepass 'x y'"])).as_deref(), Some("x"));
         assert_eq!(in_command(&words(&["sh", "-c", "redis-server --requirepass $PASS"])), None);
         assert_eq!(in_command(&words(&["redis-server"])), None);
+    }
+
+    #[test]
+    fn a_port_in_a_command_is_found_as_each_server_takes_it() {
+        let found = |engine, line: &str| port_in_command(engine, &[line.to_owned()]);
+        for line in ["postgres -p 5434", "postgres -p5434", "postgres --port=5434", "postgres -c port=5434"] {
+            assert_eq!(found(Engine::Postgres, line), Some(5434), "{line}");
+        }
+        assert_eq!(found(Engine::Redis, "redis-server --port 6380 --save ''"), Some(6380));
+        assert_eq!(found(Engine::Mariadb, "mariadbd -P 3307 --port=3308"), Some(3308));
+        assert_eq!(found(Engine::Postgres, "postgres -c max_connections=50 -p $PORT"), None);
+        assert_eq!(found(Engine::Redis, "redis-server --appendonly yes"), None);
     }
 }

@@ -30,7 +30,7 @@ pub enum Content {
     /// One database, or all of a Redis server.
     Database,
     /// What belongs to no database of a PostgreSQL server: roles, tablespaces, and the settings of databases that
-    /// [`super::Client`] adds to them.
+    /// [`super::Client`] adds to them; accounts and roles of the MySQL family.
     Globals,
 }
 

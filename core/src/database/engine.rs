@@ -28,8 +28,8 @@ pub enum Engine {
 const BY_IMAGE: [(&str, Engine); 12] = [
     ("mariadb", Engine::Mariadb),
     ("mysql", Engine::Mysql),
-    ("percona", Engine::Mysql),
     ("postgres", Engine::Postgres),
+    ("percona", Engine::Mysql),
     ("postgis", Engine::Postgres),
     ("timescaledb", Engine::Postgres),
     ("pgvector", Engine::Postgres),
@@ -41,7 +41,9 @@ const BY_IMAGE: [(&str, Engine); 12] = [
 ];
 
 /// Words in the names of images that go with a database and are none: they hold nothing of their own.
-const COMPANIONS: [&str; 14] = [
+const COMPANIONS: [&str; 16] = [
+    "postgrest",
+    "dashboard",
     "exporter",
     "admin",
     "insight",
@@ -57,6 +59,9 @@ const COMPANIONS: [&str; 14] = [
     "orchestrator",
     "migrat",
 ];
+
+/// The same, where they are words of their own: `postgres-meta`, `mongo-express`, `clickhouse-keeper`, `redis-ui`.
+const COMPANION_WORDS: [&str; 7] = ["ui", "gui", "rest", "meta", "express", "keeper", "studio"];
 
 /// Images of databases that are recognised and cannot be copied by this version.
 const UNKNOWN: [&str; 12] = [
@@ -92,7 +97,7 @@ impl Engine {
     /// The engine that an image holds, by its name: `mariadb:11.8`, `bitnami/redis@sha256:…`, `host:5000/team/postgres`.
     pub fn of_image(image: &str) -> Option<Self> {
         let name = plain_name(image);
-        if COMPANIONS.iter().any(|word| name.contains(word)) {
+        if is_companion(&name) {
             return None;
         }
         // A vendor's folder says what an image called `server` is: `mysql/mysql-server`, `percona/percona-server`.
@@ -103,7 +108,7 @@ impl Engine {
     /// Whether an image holds a database that this version cannot copy.
     pub fn is_foreign(image: &str) -> bool {
         let name = plain_name(image);
-        !COMPANIONS.iter().any(|word| name.contains(word)) && UNKNOWN.iter().any(|word| name.contains(word))
+        !is_companion(&name) && UNKNOWN.iter().any(|word| name.contains(word))
     }
 
     /// Whether it speaks SQL.
@@ -151,6 +156,11 @@ impl Engine {
         };
         places.iter().any(|place| target.starts_with(place))
     }
+}
+
+fn is_companion(name: &str) -> bool {
+    COMPANIONS.iter().any(|word| name.contains(word))
+        || name.split(['-', '_', '.']).any(|part| COMPANION_WORDS.contains(&part))
 }
 
 /// The last part of an image's name, without tag and digest, in lower case.
@@ -208,10 +218,20 @@ mod tests {
             ("redis/redisinsight", None),
             ("edoburu/pgbouncer", None),
             ("acme/mysql/app:1", None),
+            ("percona/percona-distribution-postgresql:17", Some(Engine::Postgres)),
+            ("postgrest/postgrest:v12", None),
+            ("supabase/postgres-meta:v0.84", None),
+            ("acme/redis-ui", None),
+            ("acme/mysql-rest:2", None),
         ] {
             assert_eq!(Engine::of_image(image), engine, "{image}");
         }
-        assert!(Engine::is_foreign("mongo:7") && !Engine::is_foreign("mongo-express-admin"));
+        assert!(Engine::is_foreign("mongo:7"));
+        for image in
+            ["mongo-express-admin", "mongo-express:1", "opensearch-dashboards:2", "clickhouse/clickhouse-keeper"]
+        {
+            assert!(!Engine::is_foreign(image), "{image}");
+        }
     }
 
     #[test]

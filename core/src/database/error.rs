@@ -7,6 +7,9 @@ use crate::exit::Exit;
 use crate::secret::SecretError;
 use crate::stack::StackError;
 
+/// The state of a service that stands still until somebody lets it go on.
+pub(super) const PAUSED: &str = "it is paused";
+
 /// Why a database cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
@@ -134,6 +137,7 @@ impl Explain for DatabaseError {
         match self {
             Self::NoSuchService { known, .. } => format!("there are: {}", known.join(", ")),
             Self::UnknownKind { .. } => "correct its label shipshape.kind, or [database.SERVICE] kind".to_owned(),
+            Self::NotRunning { service, state: PAUSED } => format!("let it go on: docker compose unpause {service}"),
             Self::NotRunning { service, .. } => format!(
                 "start it: docker compose up -d {service}; or leave it out: label shipshape.backup=false, [database.{service}] backup = false"
             ),

@@ -78,7 +78,8 @@ fn judge(service: &Service, section: &DatabaseSection) -> Result<Judged, Databas
     }
     let invalid = |source| DatabaseError::UnknownKind { service: service.name.clone(), source };
     let stated = stated.map(str::parse::<Engine>).transpose().map_err(invalid)?;
-    let image = service.origin.as_deref().unwrap_or_default();
+    // What is built here is called after the project too, and that says nothing of it.
+    let image = if service.built { &service.name } else { service.origin.as_deref().unwrap_or_default() };
     let engine = stated.or_else(|| Engine::of_image(image));
     let is_refused = service.labels.get(BACKUP_LABEL).is_some_and(|value| matches!(value.trim(), "false" | "no" | "0"));
     Ok(match (engine, section.backup) {
@@ -105,6 +106,7 @@ mod tests {
             mounts: Vec::new(),
             command: Vec::new(),
             optional: false,
+            built: false,
         }
     }
 
@@ -126,6 +128,12 @@ mod tests {
     fn an_image_of_one_s_own_is_found_by_its_label() {
         let services = [service("db", "acme/store:7", &[("shipshape.kind", "redis")]), service("web", "nginx", &[])];
         assert_eq!(engines(&services, &[]), [("db".to_owned(), Engine::Redis)]);
+    }
+
+    #[test]
+    fn an_image_that_is_built_here_is_judged_by_its_service_and_not_by_its_project() {
+        let built = |name: &str| Service { built: true, ..service(name, &format!("redis-demo-{name}"), &[]) };
+        assert_eq!(engines(&[built("web"), built("postgres")], &[]), [("postgres".to_owned(), Engine::Postgres)]);
     }
 
     #[test]

@@ -26,13 +26,14 @@ client() {
 }
 "#;
 
-/// The root user, else the application's own. `MYSQL_PWD` is deprecated and works in all versions up to MySQL 9 and
-/// MariaDB 12; a file of defaults would have to be written somewhere.
+/// The root user, else the application's own; a password that our side sends without a user is the root user's.
+/// `MYSQL_PWD` is deprecated and works in all versions up to MySQL 9 and MariaDB 12; a file of defaults would have to be
+/// written somewhere.
 const MYSQL_LOGIN: &str = r#"
 if [ -n "${SHIPSHAPE_USER-}" ]; then
   user=$SHIPSHAPE_USER; MYSQL_PWD=$given
 else
-  user=root; MYSQL_PWD=$(value MARIADB_ROOT_PASSWORD MYSQL_ROOT_PASSWORD)
+  user=root; MYSQL_PWD=${given:-$(value MARIADB_ROOT_PASSWORD MYSQL_ROOT_PASSWORD)}
   empty=${MARIADB_ALLOW_EMPTY_ROOT_PASSWORD-${MYSQL_ALLOW_EMPTY_PASSWORD-${ALLOW_EMPTY_PASSWORD-}}}
   if [ -z "$MYSQL_PWD" ] && [ -z "$empty" ]; then
     own=$(value MARIADB_USER MYSQL_USER)
@@ -40,19 +41,22 @@ else
   fi
 fi
 export MYSQL_PWD
-unset MYSQL_HOST MYSQL_TCP_PORT given
+[ -z "${SHIPSHAPE_PORT-}" ] || { MYSQL_TCP_PORT=$SHIPSHAPE_PORT; export MYSQL_TCP_PORT; }
+unset MYSQL_HOST given
 "#;
 
+/// `PGPORT` stays: the server beside the client reads it too, and its socket is called after it.
 const POSTGRES_LOGIN: &str = r#"
 if [ -n "${SHIPSHAPE_USER-}" ]; then
   PGUSER=$SHIPSHAPE_USER; PGPASSWORD=$given
 else
   PGUSER=$(value POSTGRES_USER POSTGRESQL_USERNAME POSTGRESQL_USER); : "${PGUSER:=postgres}"
-  PGPASSWORD=$(value POSTGRES_PASSWORD POSTGRESQL_PASSWORD POSTGRESQL_POSTGRES_PASSWORD)
+  PGPASSWORD=${given:-$(value POSTGRES_PASSWORD POSTGRESQL_PASSWORD POSTGRESQL_POSTGRES_PASSWORD)}
 fi
 export PGUSER PGPASSWORD
 export PGCLIENTENCODING=UTF8 PGAPPNAME=shipshape
-unset PGHOST PGPORT PGDATABASE PGSERVICE PGOPTIONS given
+[ -z "${SHIPSHAPE_PORT-}" ] || { PGPORT=$SHIPSHAPE_PORT; export PGPORT; }
+unset PGHOST PGHOSTADDR PGDATABASE PGSERVICE PGOPTIONS given
 "#;
 
 /// The password of the variables, else the one that the server was started with: our side sends that one, if its
@@ -72,6 +76,7 @@ fi
 if [ -n "$REDISCLI_AUTH" ]; then export REDISCLI_AUTH; else unset REDISCLI_AUTH; fi
 cli=$(client redis-cli valkey-cli keydb-cli) || exit
 [ -z "${SHIPSHAPE_USER-}" ] || set -- --user "$SHIPSHAPE_USER" "$@"
+[ -z "${SHIPSHAPE_PORT-}" ] || set -- -p "$SHIPSHAPE_PORT" "$@"
 unset given
 "#;
 
@@ -119,15 +124,18 @@ blocks() {
 "#;
 
 /// One database, whole and consistent: pitfalls 2, 5, 6 and 7 of the notes decide the options. `--skip-dump-date` keeps a
-/// dump of unchanged data the same, so that it need not be stored again; `--comments` keeps its end mark.
+/// dump of unchanged data the same, so that it need not be stored again; `--comments` keeps its end mark. `--loose-…`: clients
+/// before 8.0.2 do not know the option, and need it not. `$2`, if any, asks for the history of system-versioned tables.
 const MYSQL_DUMP: &str = r#"
 program=$(client mariadb-dump mysqldump) || exit
+history=${2-}
 set -- --single-transaction --quick --routines --events --triggers --hex-blob --no-tablespaces \
   --default-character-set=utf8mb4 --max-allowed-packet=1G --net-buffer-length=1M --comments --skip-dump-date -- "$1"
 case $("$program" --version) in
   *MariaDB*) ;;
-  *) set -- --set-gtid-purged=OFF --column-statistics=0 "$@" ;;
+  *) set -- --set-gtid-purged=OFF --loose-column-statistics=0 "$@" ;;
 esac
+[ -z "$history" ] || set -- --dump-history "$@"
 blocks "$program" --user="$user" "$@"
 "#;
 
@@ -139,7 +147,7 @@ mark=$1 database=$2
 shift 2
 case $("$program" --version) in
   *MariaDB*) own= ;;
-  *) own='--set-gtid-purged=OFF --column-statistics=0' ;;
+  *) own='--set-gtid-purged=OFF --loose-column-statistics=0' ;;
 esac
 while [ $# -gt 0 ]; do
   kind=$1 count=$2
@@ -175,8 +183,26 @@ printf '%s\n' "$1" | "$psql" -X --quiet --no-password --no-align --tuples-only -
 printf -- '%s\n' "$3"
 "#;
 
+/// Accounts and roles. `$1` asks for the questions, `$2` prepares the session, `$3` is the last line. What the client escapes
+/// in a row is what `%b` takes back.
+const MYSQL_GLOBALS: &str = r#"
+program=$(client mariadb mysql) || exit
+ask() {
+  "$program" --user="$user" --batch --skip-column-names --binary-mode --default-character-set=utf8mb4 "$@"
+}
+questions=$(printf '%s\n' "$1" | ask --raw) || exit
+answers=$(printf '%s\n' "$2" "$questions" | ask) || exit
+printf '%s\n' "$answers" | while IFS= read -r line; do
+  case $line in
+    -*) printf '%b\n' "$line" ;;
+    *) printf '%b;\n' "$line" ;;
+  esac
+done
+printf -- '%s\n' "$3"
+"#;
+
 const REDIS_DUMP: &str = r#"
-blocks "$cli" --rdb -
+blocks "$cli" "$@" --rdb -
 "#;
 
 /// The script that carries out statements.
@@ -203,6 +229,10 @@ pub(super) fn objects() -> String {
 }
 
 /// The script that writes what belongs to the whole server.
-pub(super) fn globals() -> String {
-    [PRELUDE, POSTGRES_LOGIN, POSTGRES_GLOBALS].concat()
+pub(super) fn globals(engine: Engine) -> String {
+    if engine.is_mysql() {
+        [PRELUDE, MYSQL_LOGIN, MYSQL_GLOBALS].concat()
+    } else {
+        [PRELUDE, POSTGRES_LOGIN, POSTGRES_GLOBALS].concat()
+    }
 }

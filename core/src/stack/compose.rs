@@ -5,6 +5,8 @@
 
 mod answer;
 mod files;
+mod running;
+mod volumes;
 
 use std::io::Cursor;
 use std::os::unix::fs::MetadataExt;
@@ -14,6 +16,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
+
+use running::{Choice, Described};
 
 use super::{Call, Exec, Instance, Service, ServiceState, Stack, StackError, Stream, Volume};
 use crate::child::{ChildError, Command};
@@ -39,7 +43,7 @@ const GRANTED: [&str; 13] = [
     "COMPOSE_ENV_FILES",
 ];
 
-/// How long stopping may take: the ten seconds that each container has, and a busy engine.
+/// How long stopping may take beyond the time that the containers have for it, and how long starting: a busy engine.
 const STOP_DEADLINE: Duration = Duration::from_secs(180);
 
 /// How long coming up may take: images are pulled or built, databases made.
@@ -50,6 +54,9 @@ const LOG_DEADLINE: Duration = Duration::from_secs(600);
 
 /// The variable by which a program in a container is found again. Its value is random and no secret.
 const MARK: &str = "SHIPSHAPE_RUN";
+
+/// The variable by which all programs of one owner are found again.
+const OWNER: &str = "SHIPSHAPE_OF";
 
 /// Ends every program in a container whose environment has the line `$1`: asks, and a moment later insists.
 const SWEEP: &str = r#"
@@ -64,6 +71,8 @@ pub struct Compose {
     dir: PathBuf,
     model: OnceLock<Value>,
     given: Option<Given>,
+    choice: Choice,
+    owner: Option<String>,
 }
 
 /// A project that no file describes.
@@ -80,14 +89,80 @@ impl Compose {
     /// this application's.
     pub fn find(dir: &Path) -> Option<Self> {
         let has_file = FILE_NAMES.iter().any(|name| dir.join(name).is_file());
-        let is_said = std::env::var_os("COMPOSE_FILE").is_some() || files::env_names_files(dir);
-        (has_file || is_said).then(|| Self { dir: dir.to_owned(), model: OnceLock::new(), given: None })
+        (has_file || files::is_said(dir, "COMPOSE_FILE")).then(|| Self::of(dir, Choice::default()))
+    }
+
+    /// The project that runs in a folder, by whatever files and under whatever name; where nothing runs, the one that
+    /// [`Compose::find`] finds. Fails where it cannot be told which one is meant. An engine that does not answer is no
+    /// error yet.
+    pub fn look(dir: &Path) -> Result<Option<Self>, StackError> {
+        let found = Self::find(dir);
+        let made = running::made_in(dir);
+        if made.is_empty() {
+            return Ok(found);
+        }
+        let described = found.as_ref().map(Self::described).transpose()?;
+        let choice = running::choose(dir, described.as_ref(), made)?;
+        // What was asked once need not be asked again.
+        Ok(match (choice, found) {
+            (Some(choice), Some(found)) if choice.name.is_none() => Some(Self { choice, ..found }),
+            (Some(choice), _) => Some(Self::of(dir, choice)),
+            (None, found) => found,
+        })
+    }
+
+    fn of(dir: &Path, choice: Choice) -> Self {
+        Self { dir: dir.to_owned(), model: OnceLock::new(), given: None, choice, owner: None }
+    }
+
+    /// What Compose finds by itself.
+    fn described(&self) -> Result<Described, StackError> {
+        Ok(Described {
+            name: self.project()?,
+            is_named: files::is_said(&self.dir, "COMPOSE_PROJECT_NAME"),
+            files: files::found_by_compose(&self.dir),
+            are_named: files::is_said(&self.dir, "COMPOSE_FILE"),
+            services: self.services()?.into_iter().map(|service| service.name).collect(),
+        })
+    }
+
+    /// In what the project differs from the one that Compose would find in the folder by itself, in words; none if in
+    /// nothing.
+    pub fn particular(&self) -> Option<String> {
+        let name = self.choice.name.as_ref()?;
+        let files: Vec<_> = self.choice.files.iter().map(|file| file.display().to_string()).collect();
+        let from = if files.is_empty() { String::new() } else { format!(", from {}", files.join(" and ")) };
+        Some(format!("the project {name}{from}: it is the one that runs here"))
+    }
+
+    /// Services that run, and that no file describes.
+    pub fn undescribed(&self) -> Result<Vec<String>, StackError> {
+        let model = self.model()?;
+        Ok(self.choice.up.iter().filter(|name| answer::service(model, name).is_none()).cloned().collect())
+    }
+
+    /// Marks all that is run in services as this owner's, so that it can be found again should the owner be killed.
+    #[must_use]
+    pub fn owned_by(self, owner: &str) -> Self {
+        Self { owner: Some(format!("{OWNER}={owner}")), ..self }
+    }
+
+    /// Ends what an owner that was killed has left running in these services. To be called only by the owner itself, which
+    /// must be sure to be the only one.
+    pub fn end_what_was_left(&self, services: &[&str]) {
+        let Some(owner) = &self.owner else { return };
+        let containers = self.containers().unwrap_or_default();
+        for (service, instance, _) in answer::all(containers) {
+            if instance.state == ServiceState::Running && services.contains(&service.as_str()) {
+                sweep(&instance.id, owner);
+            }
+        }
     }
 
     /// A project that is described here, whatever files there are. Its paths lead from `dir`.
     pub(super) fn given(dir: PathBuf, name: &str, model: Value) -> Self {
         let given = Given { name: name.to_owned(), text: model.to_string() };
-        Self { dir, model: OnceLock::from(model), given: Some(given) }
+        Self { dir, model: OnceLock::from(model), given: Some(given), choice: Choice::default(), owner: None }
     }
 
     /// The folder.
@@ -112,11 +187,36 @@ impl Compose {
     /// `docker compose`, in the project's folder.
     pub fn compose(&self, args: &[&str]) -> Command {
         let Some(Given { name, text }) = &self.given else {
-            return docker(["compose"].iter().chain(args)).dir(&self.dir);
+            return docker([vec!["compose".to_owned()], self.chosen(), owned(args)].concat()).dir(&self.dir);
         };
         let named = ["compose", "--file", "-", "--project-name", name];
         let text = Cursor::new(text.clone().into_bytes());
         docker(named.iter().chain(args)).dir(&self.dir).stdin(Box::new(text))
+    }
+
+    /// What says to Compose which project is meant, where it would not come to it by itself.
+    fn chosen(&self) -> Vec<String> {
+        let Choice { name, files, .. } = &self.choice;
+        let path = |path: &Path| path.to_string_lossy().into_owned();
+        let mut words: Vec<String> = name.iter().map(|name| format!("--project-name={name}")).collect();
+        if !files.is_empty() {
+            words.push(format!("--project-directory={}", path(&self.dir)));
+            words.extend(files.iter().map(|file| format!("--file={}", path(file))));
+        }
+        words
+    }
+
+    /// Makes the volumes that are missing, and nothing else.
+    pub fn make_volumes(&self) -> Result<(), StackError> {
+        let all = self.volumes()?;
+        let model = self.model()?;
+        let is_due = |volume: &&Volume| !volume.exists && !volumes::is_external(model, &volume.name);
+        let missing: Vec<&str> = all.iter().filter(is_due).map(|volume| volume.name.as_str()).collect();
+        let Some(alone) = volumes::alone(model, &missing).filter(|_| !missing.is_empty()) else { return Ok(()) };
+        let holder = Self::given(self.dir.clone(), &self.project()?, alone);
+        let made = holder.create();
+        let removed = holder.compose(&["rm", "--force", "--stop", "--", volumes::HOLDER]).even_when_interrupted();
+        made.and(holder.run(removed).map(drop))
     }
 
     /// Every container of the project, with the name of its service, and its labels in one text.
@@ -147,6 +247,21 @@ impl Compose {
     fn engine_is_here(&self) -> Result<bool, StackError> {
         let shown = self.run(docker(["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]))?;
         Ok(shown.text().trim().starts_with("unix://"))
+    }
+
+    /// The longest time that one of these containers has to end.
+    fn grace(&self, ids: &[&str]) -> Result<Duration, StackError> {
+        let question = ["inspect", "--format", "{{json .Config.StopTimeout}}", "--"];
+        let told = self.run(docker(question.iter().chain(ids)).even_when_interrupted())?;
+        Ok(answer::grace(&told.text()))
+    }
+
+    /// Fails unless all of these containers run. That the engine has agreed to start one does not say so.
+    fn runs(&self, service: &str, ids: &[&str]) -> Result<(), StackError> {
+        let question = ["inspect", "--format", "{{.State.Running}}", "--"];
+        let told = self.run(docker(question.iter().chain(ids)).even_when_interrupted())?;
+        let all = told.text().lines().all(|line| line == "true");
+        if all { Ok(()) } else { Err(StackError::NotUp { service: service.to_owned() }) }
     }
 
     fn ids(instances: &[Instance]) -> Vec<&str> {
@@ -199,7 +314,8 @@ impl Stack for Compose {
         let is_here = self.engine_is_here()?;
         for inspected in answer::inspected(&shown.text())? {
             for volume in volumes.iter_mut().filter(|volume| volume.full_name == inspected.name()) {
-                volume.exists = inspected.keeps() != answer::Keeps::Memory;
+                volume.in_memory = inspected.keeps() == answer::Keeps::Memory;
+                volume.exists = !volume.in_memory;
                 volume.folder = folder_of(inspected.keeps()).filter(|_| is_here);
             }
         }
@@ -207,11 +323,11 @@ impl Stack for Compose {
     }
 
     fn files(&self) -> Result<Vec<PathBuf>, StackError> {
-        Ok(files::of_project(&self.dir, self.model()?))
+        Ok(files::of_project(&self.dir, &self.choice.files, self.model()?))
     }
 
     fn exec(&self, call: Call<'_>) -> Result<Exec, StackError> {
-        exec_in(self.container(&call)?, call)
+        exec_in(self.container(&call)?, call, self.owner.as_deref())
     }
 
     fn logs(&self, service: &str, since: DateTime<Utc>) -> Result<Stream, StackError> {
@@ -232,7 +348,8 @@ impl Stack for Compose {
     /// started while it is on its way down stays down.
     fn stop(&self, _: &str, instances: &[Instance]) -> Result<(), StackError> {
         let ids = Self::ids(instances);
-        self.run(docker(["stop"].iter().chain(&ids)).deadline(STOP_DEADLINE).even_when_interrupted())?;
+        let deadline = self.grace(&ids)? + STOP_DEADLINE;
+        self.run(docker(["stop"].iter().chain(&ids)).deadline(deadline).even_when_interrupted())?;
         Ok(())
     }
 
@@ -241,7 +358,7 @@ impl Stack for Compose {
         let ids = Self::ids(instances);
         let same = docker(["start"].iter().chain(&ids)).deadline(STOP_DEADLINE).even_when_interrupted();
         if same.run().is_ok() {
-            return Ok(());
+            return self.runs(service, &ids);
         }
         let anew = self.compose(&["up", "--detach", "--no-deps", "--no-recreate", "--", service]);
         self.run(anew.deadline(STOP_DEADLINE).even_when_interrupted())?;
@@ -264,7 +381,7 @@ impl Stack for Compose {
         let instances = self.instances(service)?;
         let states: Vec<ServiceState> = instances.iter().map(|instance| instance.state).collect();
         // One copy that does its work is enough for the service to do it.
-        let order = [ServiceState::Running, ServiceState::Changing, ServiceState::Failed];
+        let order = [ServiceState::Running, ServiceState::Changing, ServiceState::Paused, ServiceState::Failed];
         Ok(order.into_iter().find(|state| states.contains(state)).unwrap_or(ServiceState::Stopped))
     }
 }
@@ -275,6 +392,10 @@ pub(super) use answer::without_engine;
 pub fn docker<S: AsRef<str>>(args: impl IntoIterator<Item = S>) -> Command {
     let args: Vec<String> = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
     GRANTED.iter().fold(Command::new("docker", args), |command, name| command.grant(name))
+}
+
+fn owned(words: &[&str]) -> Vec<String> {
+    words.iter().map(|&word| word.to_owned()).collect()
 }
 
 /// The folder of a volume, where it can be reached: not another machine's, not a virtual machine's, not the empty place of
@@ -291,9 +412,10 @@ fn folder_of(keeps: answer::Keeps) -> Option<PathBuf> {
 }
 
 /// Runs a program in a container, given by its id.
-pub(super) fn exec_in(container: String, call: Call<'_>) -> Result<Exec, StackError> {
+pub(super) fn exec_in(container: String, call: Call<'_>, owner: Option<&str>) -> Result<Exec, StackError> {
     let mark = format!("{MARK}={:016x}", crate::machine::random());
     let mut args = vec!["exec".to_owned(), format!("--env={mark}")];
+    args.extend(owner.map(|owner| format!("--env={owner}")));
     args.extend(call.env.iter().map(|(name, value)| format!("--env={name}={value}")));
     if call.stdin.is_some() {
         args.push("--interactive".to_owned());

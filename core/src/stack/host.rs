@@ -148,6 +148,7 @@ fn parse_unit(line: &str) -> Option<Service> {
     (load == "loaded").then(|| Service {
         name: name.to_owned(),
         origin: Some(description).filter(|text| !text.is_empty()),
+        built: false,
         labels: BTreeMap::new(),
         mounts: Vec::new(),
         command: Vec::new(),

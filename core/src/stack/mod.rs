@@ -35,6 +35,8 @@ pub struct Service {
     pub command: Vec<String>,
     /// Whether it belongs to the application only where somebody asks for it.
     pub optional: bool,
+    /// Whether it is made here, and its origin is only what the stack calls the result.
+    pub built: bool,
 }
 
 /// A place where a service keeps something outside itself.
@@ -70,6 +72,8 @@ pub struct Volume {
     pub full_name: String,
     /// Whether the machine has it, as something that keeps data.
     pub exists: bool,
+    /// Whether it is made to keep nothing.
+    pub in_memory: bool,
     /// Where this machine has it; none if it does not exist yet, or is not to be reached as a folder.
     pub folder: Option<PathBuf>,
 }
@@ -96,6 +100,8 @@ pub enum ServiceState {
     Running,
     /// On its way up or down.
     Changing,
+    /// It is there and stands still until somebody lets it go on.
+    Paused,
     /// Nobody wants it to run.
     Stopped,
     /// It should run, and does not.
@@ -204,6 +210,28 @@ pub enum StackError {
         /// What is wrong.
         why: String,
     },
+    /// Several projects run in one folder, and nobody has said which is meant.
+    #[error("several projects run in {folder}: {names}")]
+    Several {
+        /// The folder.
+        folder: String,
+        /// Their names, with commas between.
+        names: String,
+    },
+    /// A project runs, and the files that it was made from are gone, or differ from service to service.
+    #[error("the project {project} runs here, and what describes it is not known: it was made from {files}")]
+    Undescribed {
+        /// Its name.
+        project: String,
+        /// The files, with commas between.
+        files: String,
+    },
+    /// A service was started, and does not run.
+    #[error("the service `{service}` was started and does not run")]
+    NotUp {
+        /// Which.
+        service: String,
+    },
     /// An answer of the stack's manager is not understood.
     #[error("the answer of `{question}` is not understood")]
     Answer {
@@ -231,6 +259,9 @@ impl Explain for StackError {
             Self::NoManager { .. } => "stack.no_manager",
             Self::NoAnswer { .. } => "stack.no_answer",
             Self::Invalid { .. } => "stack.invalid",
+            Self::Several { .. } => "stack.several",
+            Self::Undescribed { .. } => "stack.undescribed",
+            Self::NotUp { .. } => "stack.not_up",
             Self::Answer { .. } => "stack.answer",
             Self::NoProgram { .. } => "stack.no_program",
             Self::Child(cause) => cause.code(),
@@ -246,6 +277,15 @@ impl Explain for StackError {
                     .to_owned()
             }
             Self::Invalid { .. } => "see all that is wrong with it: docker compose config".to_owned(),
+            Self::Several { folder, .. } => {
+                format!("say which one is meant, in {folder}/.env: COMPOSE_PROJECT_NAME=NAME")
+            }
+            Self::Undescribed { .. } => {
+                "say in .env beside them which files describe it: COMPOSE_FILE=FILE:FILE; or do without services: \
+                 [backup] services = false"
+                    .to_owned()
+            }
+            Self::NotUp { service } => format!("see why: docker compose logs {service}"),
             Self::Answer { question, .. } => format!("see what it says: {question}"),
             Self::NoProgram { .. } => "this is a defect of the tool: please report it".to_owned(),
             Self::Child(cause) => cause.hint(),
@@ -258,8 +298,11 @@ impl Explain for StackError {
             | Self::NoManager { .. }
             | Self::NoAnswer { .. }
             | Self::Invalid { .. }
+            | Self::Several { .. }
+            | Self::Undescribed { .. }
             | Self::Answer { .. }
             | Self::NoProgram { .. } => Exit::Unknown,
+            Self::NotUp { .. } => Exit::Critical,
             Self::Child(cause) => cause.exit(),
         }
     }

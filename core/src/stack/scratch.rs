@@ -27,13 +27,13 @@ use crate::exit::Exit;
 use crate::lock::LockError;
 pub use companion::Companion;
 pub use lease::{Lease, sweep};
-pub use model::{Part, Variable};
+pub use model::{CLOCK, Part, Variable};
 
 /// The label with the lease: the path of its lock.
 const MARK: &str = "shipshape.scratch";
 
 /// How the names of rehearsal projects begin.
-const PROJECT: &str = "shipshape-drill-";
+pub(super) const PROJECT: &str = "shipshape-drill-";
 
 /// How long fetching an image may take.
 const PULL_DEADLINE: std::time::Duration = std::time::Duration::from_secs(1800);
@@ -145,7 +145,7 @@ impl Scratch {
             return Err(ScratchError::NotOurs { what: format!("the project {name}") });
         }
         let mark = lease.mark();
-        let model = model::of(&name, &mark, description, parts);
+        let model = model::of(&name, &mark, lease.folder(), description, parts);
         let mut scratch = Self { compose: Compose::given(folder, &name, model), name, ours: BTreeMap::new() };
         scratch.compose.up(&[]).map_err(|refused| scratch.why(refused))?;
         for (service, instance, labels) in scratch.compose.everything()? {
@@ -166,14 +166,26 @@ impl Scratch {
     fn why(&self, refused: StackError) -> ScratchError {
         let found = self.compose.everything().unwrap_or_default();
         let dead = found.into_iter().find(|(_, instance, _)| instance.state != ServiceState::Running);
-        match dead {
-            Some((service, instance, _)) => match companion::last_words(&instance.id) {
-                log if log.is_empty() => refused.into(),
-                log => ScratchError::Died { service, log },
-            },
+        match dead.and_then(|(service, instance, _)| last_words(service, &instance)) {
+            Some((service, log)) => ScratchError::Died { service, log },
             None => refused.into(),
         }
     }
+}
+
+/// What a container of a live project said last that should have come up and did not, of one of these services.
+pub fn why_down(compose: &Compose, services: &[&str]) -> Option<(String, String)> {
+    let is_down = |instance: &Instance| matches!(instance.state, ServiceState::Failed | ServiceState::Changing);
+    let mut found = compose.everything().ok()?.into_iter();
+    let (service, instance, _) =
+        found.find(|(service, instance, _)| services.contains(&service.as_str()) && is_down(instance))?;
+    last_words(service, &instance)
+}
+
+/// A service, with what its container said last, if it said anything.
+fn last_words(service: String, instance: &Instance) -> Option<(String, String)> {
+    let log = companion::last_words(&instance.id);
+    (!log.is_empty()).then_some((service, log))
 }
 
 /// Where the engine keeps what containers write, if that is a folder of this machine.

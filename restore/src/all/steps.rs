@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use shipshape_core::clock::Stopwatch;
 use shipshape_core::error::Failure;
 use shipshape_core::output;
+use shipshape_core::report::Notice;
 use shipshape_core::run::Outcome;
 use shipshape_core::units::spoken;
 
@@ -14,12 +15,13 @@ use shipshape_core::units::spoken;
 pub(super) struct Steps {
     quiet: bool,
     done: Vec<(String, Duration)>,
+    works: bool,
 }
 
 impl Steps {
     /// None yet.
     pub(super) fn new(quiet: bool) -> Self {
-        Self { quiet, done: Vec::new() }
+        Self { quiet, done: Vec::new(), works: true }
     }
 
     /// Says what comes next, and does it.
@@ -31,6 +33,11 @@ impl Steps {
         let done = work()?;
         self.done.push((what.to_owned(), watch.elapsed()));
         Ok(done)
+    }
+
+    /// Not everything works, if there is something to say about it.
+    pub(super) fn doubt(&mut self, notices: &[Notice]) {
+        self.works &= notices.is_empty();
     }
 
     /// The outcome of the restore itself, with all that was around it.
@@ -46,7 +53,8 @@ impl Steps {
         }
         text.push_str(&outcome.text);
         let _ = writeln!(text, "recovered in {}", spoken(took));
-        let summary = format!("everything is back in {folder} after {}; {}", spoken(took), outcome.summary);
+        let verdict = if self.works { "everything is back" } else { "everything is restored, and not all of it works," };
+        let summary = format!("{verdict} in {folder} after {}; {}", spoken(took), outcome.summary);
         Outcome { data, text, summary, ..outcome }
     }
 }

@@ -18,11 +18,12 @@ use shipshape_core::run::Outcome;
 use shipshape_core::units::{counted, spoken};
 
 use super::BareError;
+use super::part::Loss;
 use super::sniff::{self, Kind};
 use crate::ask;
 use crate::cli::With;
-use crate::database::{self, Dump, Item, Name, Plan, Records, RestoreError, Site, Swapped};
-use crate::place::{PlaceError, shown};
+use crate::database::{Dump, Item, Name, Plan, Records, RestoreError, Site, Swapped};
+use crate::place::{PlaceError, settle_unless, shown};
 use crate::target::TargetError;
 use crate::tree::Tree;
 use crate::unpack::{self, UnpackError, Unpacked};
@@ -108,10 +109,7 @@ pub(super) fn restore<'a>(
     with.run.app(&app.name);
     let folder = app.dir.ok_or(PlaceError::NoTarget)?;
     let records = Records::open(&with.args.common, &app.name)?;
-    let _lock = (!flags.dry_run).then(|| records.lock()).transpose()?;
-    if !flags.dry_run {
-        database::recover(&records, with.config)?.into_iter().for_each(|notice| with.run.warn(notice));
-    }
+    let _lock = settle_unless(with, &records, flags.dry_run, flags.yes)?;
     let site = Site::open(&folder, with.config, &[shown(file)])?;
     let item = Item {
         name: shown(file),
@@ -120,62 +118,88 @@ pub(super) fn restore<'a>(
         may_lack: true,
         open: Box::new(open),
     };
-    let plan = plan(with, &site, &records, item)?;
-    let preview = format!("{}:\n{}", shown(file), plan.preview());
+    let (plan, loss) = plan(with, &site, &records, item, !proven.seen.tables_untold)?;
+    let mut preview = format!("{}:\n{}", shown(file), plan.preview());
+    preview.extend(loss.iter().map(|loss| format!("warning: the dump lacks {}\n", loss.told())));
     if flags.dry_run {
         with.run.only_looks();
         let summary = format!("would restore {}; nothing was changed", shown(file));
-        return Ok(Outcome { data: json!({"would": plan.parts()}), text: preview, ..Outcome::ok(summary) });
+        let data = json!({"would": plan.parts(), "lacks": loss.as_ref().map(Loss::part)});
+        let hint = "in its place it needs --partial; to look at it beside: --into NAME";
+        let warnings = loss.iter().map(|loss| loss.notice(&shown(file), hint)).collect();
+        return Ok(Outcome { data, text: preview, warnings, ..Outcome::ok(summary) });
     }
     if flags.into.is_none() && !flags.yes {
         ask::confirm(&preview)?;
+    } else if let (Some(loss), false) = (&loss, flags.partial) {
+        return Err(BareError::Partial { path: shown(file), lost: loss.told() }.into());
     }
     let watch = Stopwatch::start();
     let swapped = plan.load(&records, &shown(file))?.swap(None)?;
-    Ok(outcome(file, swapped, &watch))
+    let mut outcome = outcome(file, swapped, &watch);
+    let hint = "all of it is in the old database; to have that back: restore undo";
+    outcome.warnings.extend(loss.map(|loss| loss.notice(&shown(file), hint)));
+    Ok(outcome)
 }
 
-/// Decides which server takes it, and in the place of which database.
-fn plan<'a>(with: &With<'_>, site: &'a Site, records: &Records, mut item: Item<'a>) -> Result<Plan<'a>, Failure> {
+/// Decides which server takes it, and in the place of which database; and tells what of that it lacks. `is_all`: all its
+/// tables are known.
+fn plan<'a>(
+    with: &With<'_>,
+    site: &'a Site,
+    records: &Records,
+    mut item: Item<'a>,
+    is_all: bool,
+) -> Result<(Plan<'a>, Option<Loss>), Failure> {
     let flags = &with.args.restore;
     let service = flags.service.as_deref();
     let client = site.choose(&item.name, &item.facts, service)?;
     let server = client.facts()?;
     let new = new_name(flags.into.as_ref());
-    let mut name = new.map_or(Name::Own, Name::New);
+    let stated = flags.database.as_deref().map_or(Name::Own, Name::Live);
+    let mut name = new.map_or(stated, Name::New);
     let live;
+    let mut loss = None;
     if !item.facts.globals && server.engine.is_sql() {
         live = match choose(&server, &item.facts.database, flags.database.as_deref()) {
             Ok(live) => live,
             Err(Undecided) if new.is_some() => Database::default(),
-            Err(Undecided) => return Err(undecided(client.service(), &server, &item.name).into()),
+            Err(Undecided) => return Err(undecided(client.service(), &server, &item).into()),
         };
         item.facts.settings.clone_from(&live.settings);
         name = new.map_or(Name::Live(&live.name), Name::New);
+        if new.is_none() {
+            loss = Loss::find(&client, server.engine, &live.name, &item.facts.tables, is_all)?;
+        }
     }
-    Ok(Plan::decide(site, vec![item], records.moment(with.run.started())?, service, name)?)
+    Ok((Plan::decide(site, vec![item], records.moment(with.run.started())?, service, name)?, loss))
 }
 
 /// Nothing says which database a dump is of.
 struct Undecided;
 
-/// The database that a dump takes the place of: the one that is named, else the one that the dump names, else the only one.
-/// One that is not there yet is made.
+/// The database that a dump takes the place of: the one that is named, else the one that the dump names. A dump that names
+/// none is taken for one of the only database there is. One that is not there yet is made.
 fn choose(server: &Facts, original: &str, stated: Option<&str>) -> Result<Database, Undecided> {
     let called = |name: &str| server.databases.iter().find(|database| database.name == name).cloned();
     let new = |name: &str| Database { name: name.to_owned(), ..Database::default() };
     match (stated, called(original), server.databases.as_slice()) {
         (Some(stated), _, _) => Ok(called(stated).unwrap_or_else(|| new(stated))),
         (None, Some(same), _) => Ok(same),
-        (None, None, [only]) => Ok(only.clone()),
+        (None, None, [only]) if original.is_empty() => Ok(only.clone()),
         (None, None, []) if !original.is_empty() => Ok(new(original)),
         (None, None, _) => Err(Undecided),
     }
 }
 
-fn undecided(service: &str, server: &Facts, path: &str) -> BareError {
+fn undecided(service: &str, server: &Facts, item: &Item<'_>) -> BareError {
     let known = server.databases.iter().map(|database| database.name.clone()).collect();
-    BareError::WhichDatabase { path: path.to_owned(), service: service.to_owned(), known }
+    let (path, original, service) = (item.name.clone(), item.facts.database.clone(), service.to_owned());
+    if original.is_empty() {
+        BareError::WhichDatabase { path, service, known }
+    } else {
+        BareError::OtherDatabase { path, original, service, known }
+    }
 }
 
 fn outcome(file: &Path, swapped: Swapped<'_>, watch: &Stopwatch) -> Outcome {
@@ -208,6 +232,7 @@ mod tests {
             version: String::new(),
             databases: names.iter().map(database).collect(),
             ours: Vec::new(),
+            closed: Vec::new(),
             longest_statement: None,
         }
     }
@@ -217,10 +242,10 @@ mod tests {
     }
 
     #[test]
-    fn a_dump_takes_the_place_of_the_database_that_is_named_then_of_its_own_then_of_the_only_one() {
+    fn a_dump_takes_the_place_of_the_database_that_is_named_then_of_its_own_and_one_without_a_name_of_the_only_one() {
         assert_eq!(chosen(&["fleet", "shop"], "shop", Some("fleet")).as_deref(), Some("fleet"));
         assert_eq!(chosen(&["fleet", "shop"], "shop", None).as_deref(), Some("shop"));
-        assert_eq!(chosen(&["fleet"], "old-name", None).as_deref(), Some("fleet"));
+        assert_eq!(chosen(&["fleet"], "shop", None), None);
         assert_eq!(chosen(&["fleet"], "", None).as_deref(), Some("fleet"));
     }
 

@@ -50,8 +50,8 @@ pub(crate) enum BareError {
         #[source]
         source: LoadError,
     },
-    /// It is a dump of a whole PostgreSQL server.
-    #[error("{path} is a dump of a whole PostgreSQL server, and not one that backup has written")]
+    /// It is a dump of a whole server.
+    #[error("{path} is a dump of a whole server, and not one that backup has written")]
     Cluster {
         /// The file.
         path: String,
@@ -81,6 +81,26 @@ pub(crate) enum BareError {
         /// Its databases.
         known: Vec<String>,
     },
+    /// It names a database that is not there, while others are.
+    #[error("{path} is a dump of the database {original}, which the service {service} does not have")]
+    OtherDatabase {
+        /// The file.
+        path: String,
+        /// The name in it.
+        original: String,
+        /// The service.
+        service: String,
+        /// Its databases.
+        known: Vec<String>,
+    },
+    /// It lacks what is live.
+    #[error("{path} lacks {lost}")]
+    Partial {
+        /// The file.
+        path: String,
+        /// What, with the name of the database.
+        lost: String,
+    },
     /// It is of no kind that is known.
     #[error("{path} is nothing that restore knows")]
     Unknown {
@@ -105,7 +125,8 @@ impl Explain for BareError {
             Self::NoDump { source, .. } => source.code(),
             Self::Refused { source, .. } => source.code(),
             Self::Cluster { .. } => "dump.several",
-            Self::WhichDatabase { .. } => "restore.which_database",
+            Self::WhichDatabase { .. } | Self::OtherDatabase { .. } => "restore.which_database",
+            Self::Partial { .. } => "restore.partial",
             Self::Unseal(UnsealError::Damaged { .. }) => "archive.damaged",
             Self::Unseal(cause) => cause.code(),
             Self::Key(cause) => cause.code(),
@@ -126,6 +147,13 @@ impl Explain for BareError {
             Self::NotAFile { path } => format!("it is proven before it is loaded; save it first: cat {path} > dump.sql"),
             Self::WhichDatabase { known, .. } if known.is_empty() => "name it: --database NAME".to_owned(),
             Self::WhichDatabase { known, .. } => format!("name it: --database {}", known.join(" or --database ")),
+            Self::OtherDatabase { original, known, .. } => format!(
+                "say whose place it takes: --database {}; or let it make its own: --database {original}",
+                known.join(" or --database ")
+            ),
+            Self::Partial { .. } => {
+                "nothing was changed; load it beside the live one and look: --into NAME; if all that is to go: --yes --partial".to_owned()
+            }
             Self::Unknown { .. } => {
                 "known are tars, dumps (.sql, .rdb) and env_* files, plain or compressed by gzip or zstd, each also encrypted by age; for a snapshot give its id".to_owned()
             }
@@ -145,6 +173,8 @@ impl Explain for BareError {
             | Self::PgArchive { .. }
             | Self::NotAFile { .. }
             | Self::WhichDatabase { .. }
+            | Self::OtherDatabase { .. }
+            | Self::Partial { .. }
             | Self::Unknown { .. } => Exit::Unknown,
             Self::Unseal(cause) => cause.exit(),
             Self::Key(cause) => cause.exit(),

@@ -7,8 +7,8 @@ use shipshape_core::archive::keys::Identities;
 use shipshape_core::archive::names::Wrapping;
 use shipshape_core::archive::unseal::{Plain, unwrap};
 use shipshape_core::config::{Compression, Encryption};
-use shipshape_core::database::Engine;
 use shipshape_core::database::dump::{self, Content, Scanner};
+use shipshape_core::database::{ACCOUNTS_HEAD, Engine};
 
 use super::{BareError, read_bounded};
 use crate::content::fill;
@@ -25,7 +25,7 @@ const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 const HEAD: usize = 512;
 /// How the archives of `pg_dump --format=custom` begin.
 const PG_ARCHIVE: &[u8] = b"PGDMP";
-/// What stands in the head of a dump of a whole PostgreSQL server.
+/// What stands in the head of a dump of a whole PostgreSQL server; those of accounts have their mark in the first line.
 const CLUSTER: &[u8] = b"PostgreSQL database cluster dump";
 /// Hundred times what a `.env` has.
 const ENVIRONMENT_LIMIT: u64 = 1024 * 1024;
@@ -85,7 +85,9 @@ pub(super) fn open(file: Plain, path: &Path, identities: &Identities) -> Result<
 
 fn kind_of(head: &[u8]) -> Option<Kind> {
     let engine = dump::sniff(head)?;
-    let is_cluster = engine == Engine::Postgres && head.windows(CLUSTER.len()).any(|piece| piece == CLUSTER);
+    let mark = if engine.is_mysql() { ACCOUNTS_HEAD.as_bytes() } else { CLUSTER };
+    let line = if engine.is_mysql() { head.split(|byte| *byte == b'\n').next().unwrap_or_default() } else { head };
+    let is_cluster = engine.is_sql() && line.windows(mark.len()).any(|piece| piece == mark);
     Some(Kind { engine, content: if is_cluster { Content::Globals } else { Content::Database } })
 }
 

@@ -41,6 +41,12 @@ pub(crate) enum RestoreError {
         /// What differs.
         why: String,
     },
+    /// An account cannot be made, where all of them must be.
+    #[error("{why}")]
+    Account {
+        /// Which one, and in the server's words.
+        why: String,
+    },
     /// Nothing here manages services.
     #[error("{} has no compose project, and so no server for {}", folder.display(), names.join(", "))]
     NoStack {
@@ -74,6 +80,16 @@ pub(crate) enum RestoreError {
         service: String,
         /// The name.
         database: String,
+    },
+    /// A name, where databases have none.
+    #[error("the service {service} runs {engine}, whose data has no name: it cannot come back as {name:?}")]
+    Nameless {
+        /// The service.
+        service: String,
+        /// What it runs.
+        engine: Engine,
+        /// The name.
+        name: String,
     },
     /// One name for several databases.
     #[error("--into {name} names one database, and there are several: {}", payloads.join(", "))]
@@ -114,6 +130,19 @@ pub(crate) enum RestoreError {
         database: String,
         /// Why.
         why: String,
+    },
+    /// What an earlier restore has left cannot be settled.
+    #[error("the interrupted restore of {of} cannot be settled")]
+    Unsettled {
+        /// What was restored.
+        of: String,
+        /// The databases that it is about, as `SERVICE/NAME`.
+        databases: Vec<String>,
+        /// Its journal.
+        journal: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<RestoreError>,
     },
     /// The journal of an earlier restore makes no sense.
     #[error("the journal {} of an interrupted restore is damaged", path.display())]
@@ -157,15 +186,17 @@ impl Explain for RestoreError {
             Self::Dump { source, .. } => source.code(),
             Self::Unseal(cause) => cause.code(),
             Self::NotTheManifests { .. } => "store.damaged",
+            Self::Account { .. } => "restore.account",
             Self::NoStack { .. } => "restore.no_stack",
             Self::NoServer { .. } => "restore.no_server",
             Self::SeveralServers { .. } => "restore.several_servers",
             Self::Exists { .. } => "restore.exists",
-            Self::OneName { .. } => "usage",
+            Self::OneName { .. } | Self::Nameless { .. } => "usage",
             Self::Differs { .. } => "restore.differs",
             Self::Busy { .. } => "restore.busy",
             Self::Immovable { .. } => "restore.immovable",
             Self::NotBack { .. } => "restore.not_back",
+            Self::Unsettled { source, .. } => source.code(),
             Self::Journal { .. } => "restore.journal",
             Self::NothingToUndo { .. } => "restore.nothing_to_undo",
             Self::Held(cause) => cause.code(),
@@ -188,6 +219,7 @@ impl Explain for RestoreError {
             Self::NotTheManifests { .. } => {
                 "what is live was left as it was; find a whole snapshot: restore verify --all".to_owned()
             }
+            Self::Account { .. } => "see whether the image has all that its accounts need, such as plugins".to_owned(),
             Self::NoStack { names, .. } => format!(
                 "name the folder with the compose file: --app DIR; on a new server: restore latest --all; to have the dumps as files: --only {} --into DIR/",
                 names.join(" ")
@@ -201,6 +233,9 @@ impl Explain for RestoreError {
                 format!("say which: --service {first}")
             }
             Self::Exists { .. } => "nothing was changed; choose another name: --into NAME".to_owned(),
+            Self::Nameless { .. } => {
+                "nothing was changed; as a file: --into ./DIR; in the place of what is live: leave the name out".to_owned()
+            }
             Self::OneName { .. } => "name one of them with --only; or write all into a folder: --into DIR/".to_owned(),
             Self::Differs { .. } => {
                 "what is live was left as it was; is the server older than the one that was dumped, or its disk full?".to_owned()
@@ -211,6 +246,11 @@ impl Explain for RestoreError {
             Self::Immovable { .. } => "nothing was changed; restore beside it and look: --into NAME".to_owned(),
             Self::NotBack { .. } => {
                 "the next restore, or `restore undo`, of this application tries it again; its journal is in the state folder".to_owned()
+            }
+            Self::Unsettled { databases, journal, source, .. } => {
+                let (databases, journal) = (databases.join(", "), journal.display());
+                let first = source.hint();
+                format!("{first}; it is about {databases}: to leave these as they are for good: mv {journal} {journal}.old")
             }
             Self::Journal { path, .. } => format!("look at what lies beside {}, and move it away", path.display()),
             Self::NothingToUndo { .. } => "restore the snapshot that you want: backup list shows them".to_owned(),
@@ -229,6 +269,7 @@ impl Explain for RestoreError {
             Self::Dump { source, .. } => source.exit(),
             Self::Unseal(cause) => cause.exit(),
             Self::NotTheManifests { .. }
+            | Self::Account { .. }
             | Self::Differs { .. }
             | Self::Busy { .. }
             | Self::Immovable { .. }
@@ -238,8 +279,10 @@ impl Explain for RestoreError {
             | Self::SeveralServers { .. }
             | Self::Exists { .. }
             | Self::OneName { .. }
+            | Self::Nameless { .. }
             | Self::Journal { .. }
             | Self::NothingToUndo { .. } => Exit::Unknown,
+            Self::Unsettled { source, .. } => source.exit(),
             Self::Held(cause) => cause.exit(),
             Self::State(cause) => cause.exit(),
             Self::Atomic(cause) => cause.exit(),

@@ -4,17 +4,18 @@
 //! | killed in  | what the next run does |
 //! |------------|------------------------|
 //! | `Loading`  | removes what was being loaded; nothing live was touched |
-//! | `Swapping` | swaps back what was swapped; unless the files, which come after the databases, were all in their place |
+//! | `Swapping` | swaps back what was swapped, and keeps what the application may have used since; unless the files, which
+//! |            | come after the databases, were all in their place |
 //! | `Back`     | goes on swapping back |
 //! | `Done`     | removes what is left over: all was swapped |
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::Exchange;
+use super::{Exchange, names};
 
 /// The format of journals.
 const FORMAT: u32 = 1;
@@ -78,6 +79,16 @@ pub(crate) enum Source {
 }
 
 impl Journal {
+    /// When what this has brought is put aside again: after it, and before any other.
+    pub(crate) fn after(&self) -> DateTime<Utc> {
+        self.at + TimeDelta::seconds(1)
+    }
+
+    /// The name under which is kept what was live until this was undone by a later run.
+    pub(crate) fn name_of_used(&self, exchange: &Exchange) -> String {
+        names::before(exchange.engine, &exchange.live, self.after())
+    }
+
     /// An empty one.
     pub(crate) fn new(of: &str, at: DateTime<Utc>, app_dir: PathBuf, source: Source) -> Self {
         Self {

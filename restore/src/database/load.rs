@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 
 use shipshape_core::archive::manifest::DatabaseFacts;
-use shipshape_core::database::Client;
 use shipshape_core::database::dump::{self, Content, LoadError, Loader};
+use shipshape_core::database::{Client, DatabaseError};
 
 use super::{Dump, RestoreError};
 
@@ -77,6 +77,22 @@ fn differs(table: &str, rows: u64, counted: &BTreeMap<String, u64>) -> Option<St
         None => Some(format!("the table {table} is missing")),
         Some(found) if *found != rows => Some(format!("{table} has {found} rows instead of {rows}")),
         Some(_) => None,
+    }
+}
+
+/// What a server has answered of each of these tables: its name, and whether it has rows; `no` means that it has none. A table
+/// that is broken or locked must not keep anybody from a restore.
+pub(super) fn filled(
+    names: Vec<String>,
+    answers: Result<Vec<Vec<String>>, DatabaseError>,
+    no: &str,
+) -> Result<BTreeMap<String, bool>, RestoreError> {
+    match answers {
+        Ok(rows) => Ok(rows.into_iter().filter_map(|row| Some((row.first()?.clone(), row.get(1)? != no))).collect()),
+        Err(DatabaseError::Client { .. } | DatabaseError::Privilege { .. }) => {
+            Ok(names.into_iter().map(|name| (name, true)).collect())
+        }
+        Err(other) => Err(other.into()),
     }
 }
 

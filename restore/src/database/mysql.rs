@@ -2,6 +2,7 @@
 //! what does not move with them (triggers, views, routines, events) is made again on both sides from what the server's own
 //! dump client says of it.
 
+mod accounts;
 mod exchange;
 mod inventory;
 mod objects;
@@ -18,6 +19,7 @@ use shipshape_core::report::Notice;
 
 use super::load::{self, Frame, Scratch};
 use super::{Dump, Exchange, Loaded, RestoreError, There, Way};
+pub(crate) use accounts::Accounts;
 use inventory::Inventory;
 use packet::Packet;
 use statistics::Paused;
@@ -35,7 +37,14 @@ const INIT: &str =
     "SET SESSION autocommit=0, foreign_key_checks=0, unique_checks=0 /*M!100201 , check_constraint_checks=0 */";
 
 impl Way for Mysql {
-    fn load(&self, client: &Client<'_>, facts: &DatabaseFacts, into: &str, dump: Dump) -> Result<Loaded, RestoreError> {
+    fn load(
+        &self,
+        client: &Client<'_>,
+        facts: &DatabaseFacts,
+        into: &str,
+        dump: Dump,
+        _: &Path,
+    ) -> Result<Loaded, RestoreError> {
         let packet = Packet::raise(client, facts.longest_statement)?;
         let paused = Paused::pause(client, facts.tables.values().sum())?;
         client.sql(None, &format!("CREATE DATABASE {}{}", quoted(into), settings(&facts.settings)))?;
@@ -50,6 +59,10 @@ impl Way for Mysql {
         scratch.keep();
         let rows = tables.values().sum();
         Ok(Loaded { tables, rows, later: loaded.events, notices, hold: None })
+    }
+
+    fn filled(&self, client: &Client<'_>, database: &str) -> Result<BTreeMap<String, bool>, RestoreError> {
+        inventory::filled(client, database)
     }
 
     fn limits(&self, client: &Client<'_>, facts: &DatabaseFacts) -> Result<BTreeMap<String, String>, RestoreError> {
@@ -78,6 +91,12 @@ impl Way for Mysql {
 
     fn back(&self, client: &Client<'_>, exchange: &Exchange, folder: &Path) -> Result<(), RestoreError> {
         exchange::back(client, exchange, folder)
+    }
+
+    fn is_swapped(&self, client: &Client<'_>, exchange: &Exchange) -> Result<bool, RestoreError> {
+        exchange::await_end(client, exchange)?;
+        let name = if exchange.replaces { &exchange.outgoing } else { &exchange.live };
+        Ok(self.look(client, name)? == There::Something)
     }
 
     fn discard(&self, client: &Client<'_>, database: &str) -> Result<(), RestoreError> {

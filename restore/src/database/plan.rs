@@ -1,6 +1,5 @@
 //! Which databases come back, where to, and what becomes of what is there: decided before anything is done.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
@@ -11,8 +10,8 @@ use shipshape_core::database::{Client, Engine, LOADING};
 use shipshape_core::report::Notice;
 use shipshape_core::units::{ByteSize, counted};
 
+use super::globals::{Begun, Globals, Made};
 use super::journal::{Files, Journal, Source};
-use super::postgres::Globals;
 use super::records::Records;
 use super::under_way::UnderWay;
 use super::{Exchange, Item, MAY_LACK, RestoreError, Site, There, atomic_write, later, names, way};
@@ -56,6 +55,7 @@ pub(crate) struct Waiting<'a> {
     under_way: UnderWay<'a>,
     parts: Vec<Value>,
     roles: Vec<String>,
+    globals: Vec<Begun<'a>>,
     notices: Vec<Notice>,
     rows: u64,
     hold: Vec<Box<dyn std::any::Any + Send>>,
@@ -95,7 +95,7 @@ impl<'a> Plan<'a> {
             let _ = writeln!(text, "  {:<12} {}", planned.item.name, planned.preview());
         }
         for (client, item) in &self.globals {
-            let what = "the roles that are missing there, with their passwords";
+            let what = "the roles and accounts that are missing there, with their passwords";
             let _ = writeln!(text, "  {:<12} {what}, for the service {}", item.name, client.service());
         }
         for planned in &self.databases {
@@ -118,13 +118,14 @@ impl<'a> Plan<'a> {
             under_way: UnderWay::begin(self.site, records, journal)?,
             parts: Vec::new(),
             roles: Vec::new(),
+            globals: Vec::new(),
             notices: Vec::new(),
             rows: 0,
             hold: Vec::new(),
         };
-        let globals = self.create_roles(&mut waiting)?;
+        self.create_roles(&mut waiting)?;
         for planned in &self.databases {
-            planned.load(&mut waiting, globals.get(planned.client.service()), self.beside)?;
+            planned.load(&mut waiting, self.beside)?;
         }
         Ok(waiting)
     }
@@ -139,14 +140,16 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    fn create_roles(&self, waiting: &mut Waiting<'_>) -> Result<BTreeMap<String, Globals>, RestoreError> {
-        let mut all = BTreeMap::new();
+    fn create_roles(&self, waiting: &mut Waiting<'a>) -> Result<(), RestoreError> {
         for (client, item) in &self.globals {
-            let globals = Globals::read((item.open)()?)?;
-            waiting.roles.extend(globals.create_missing(client)?);
-            all.insert(client.service().to_owned(), globals);
+            let globals = Globals::read(item.facts.engine, (item.open)()?)?;
+            let mut begun = Begun { client: client.clone(), globals };
+            let Made { names, notices } = begun.globals.create_missing(client)?;
+            waiting.roles.extend(names);
+            waiting.notices.extend(notices);
+            waiting.globals.push(begun);
         }
-        Ok(all)
+        Ok(())
     }
 }
 
@@ -160,6 +163,10 @@ impl<'a> Planned<'a> {
     ) -> Result<Self, RestoreError> {
         let server = client.facts()?;
         // Redis has no names: there the service is the database.
+        if let (false, Name::New(name) | Name::Live(name)) = (server.engine.is_sql(), name) {
+            let (service, name) = (client.service().to_owned(), name.to_owned());
+            return Err(RestoreError::Nameless { service, engine: server.engine, name });
+        }
         let own = if server.engine.is_sql() { item.facts.database.as_str() } else { client.service() };
         let live = match name {
             Name::Own => own.to_owned(),
@@ -247,21 +254,30 @@ impl<'a> Planned<'a> {
         Notice::new("restore.no_events", message, "they come back with a restore in place")
     }
 
-    fn load(&self, waiting: &mut Waiting<'_>, globals: Option<&Globals>, beside: bool) -> Result<(), RestoreError> {
+    /// Settings and rights are those of the globals; where there are none, what is live keeps its own.
+    fn give_settings(&self, waiting: &Waiting<'_>, beside: bool) -> Result<(), RestoreError> {
+        let Exchange { service, live, incoming, .. } = &self.exchange;
+        if let Some(begun) = waiting.globals.iter().find(|begun| begun.client.service() == service) {
+            return begun.globals.give_settings(&self.client, &self.item.facts.database, incoming);
+        }
+        let own = if self.is_there && !beside { Globals::of_live(self.engine, &self.client)? } else { None };
+        own.map_or(Ok(()), |own| own.give_settings(&self.client, live, incoming))
+    }
+
+    fn load(&self, waiting: &mut Waiting<'_>, beside: bool) -> Result<(), RestoreError> {
         let watch = Stopwatch::start();
         let way = way(self.engine);
         let facts: &DatabaseFacts = &self.item.facts;
         waiting.under_way.note(self.exchange.clone(), way.limits(&self.client, facts)?)?;
-        let loaded = way.load(&self.client, facts, &self.exchange.incoming, (self.item.open)()?)?;
+        let loaded =
+            way.load(&self.client, facts, &self.exchange.incoming, (self.item.open)()?, waiting.under_way.folder())?;
         if beside {
             // What acts by the clock would act on the application's behalf.
             waiting.notices.extend((!loaded.later.is_empty()).then(|| self.quiet()));
         } else {
             atomic_write(&later(waiting.under_way.folder(), &self.exchange.stem), &loaded.later)?;
         }
-        if let Some(globals) = globals {
-            globals.give_settings(&self.client, &facts.database, &self.exchange.incoming)?;
-        }
+        self.give_settings(waiting, beside)?;
         waiting.hold.extend(loaded.hold);
         waiting.notices.extend(loaded.notices);
         waiting.notices.extend(self.doubt().map(|doubt| Notice::new("restore.other_server", doubt, "look at it well")));
@@ -290,7 +306,7 @@ pub(crate) struct Swapped<'a> {
     under_way: UnderWay<'a>,
     /// Elements of `data.restored`.
     pub(crate) parts: Vec<Value>,
-    /// Roles that were made.
+    /// Roles and accounts that were made.
     pub(crate) roles: Vec<String>,
     /// What somebody should look at.
     pub(crate) notices: Vec<Notice>,
@@ -301,7 +317,7 @@ pub(crate) struct Swapped<'a> {
 impl<'a> Waiting<'a> {
     /// Swaps all of them, or none. `files` are swapped after them.
     pub(crate) fn swap(self, files: Option<Files>) -> Result<Swapped<'a>, RestoreError> {
-        let Self { mut under_way, parts, roles, mut notices, rows, hold } = self;
+        let Self { mut under_way, parts, roles, globals, mut notices, rows, hold } = self;
         match under_way.swap(files) {
             Ok(more) => notices.extend(more),
             Err(refused) => {
@@ -310,6 +326,9 @@ impl<'a> Waiting<'a> {
             }
         }
         drop(hold);
+        for mut begun in globals {
+            notices.extend(begun.give_rest());
+        }
         Ok(Swapped { under_way, parts, roles, notices, rows })
     }
 }

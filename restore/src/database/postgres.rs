@@ -13,7 +13,7 @@ use shipshape_core::report::Notice;
 
 use super::load::{self, Frame, Scratch};
 use super::{Dump, Exchange, Loaded, RestoreError, There, Way};
-pub(crate) use roles::Globals;
+pub(crate) use roles::Roles;
 
 /// PostgreSQL.
 pub(crate) struct Postgres;
@@ -25,7 +25,14 @@ const FRAME: Frame = Frame { init: "", before: "SET synchronous_commit = off;\n"
 const TRIES: u32 = 10;
 
 impl Way for Postgres {
-    fn load(&self, client: &Client<'_>, facts: &DatabaseFacts, into: &str, dump: Dump) -> Result<Loaded, RestoreError> {
+    fn load(
+        &self,
+        client: &Client<'_>,
+        facts: &DatabaseFacts,
+        into: &str,
+        dump: Dump,
+        _: &Path,
+    ) -> Result<Loaded, RestoreError> {
         let from = maintenance(client, into)?;
         client.sql(Some(&from), &created(into, &facts.settings))?;
         let scratch = Scratch::new(client, Some(from.clone()), dropped(into));
@@ -68,11 +75,28 @@ impl Way for Postgres {
         }
     }
 
+    /// All names change in one transaction, so that what comes in is where it was, or live.
+    fn is_swapped(&self, client: &Client<'_>, exchange: &Exchange) -> Result<bool, RestoreError> {
+        let Exchange { live, incoming, .. } = exchange;
+        client.sql(Some(&maintenance(client, live)?), &alone(live))?;
+        Ok(!is_there(client, incoming)? && is_there(client, live)?)
+    }
+
     fn discard(&self, client: &Client<'_>, database: &str) -> Result<(), RestoreError> {
         if is_there(client, database)? {
             client.sql(Some(&maintenance(client, database)?), &(closed(database) + &dropped(database)))?;
         }
         Ok(())
+    }
+
+    fn filled(&self, client: &Client<'_>, database: &str) -> Result<BTreeMap<String, bool>, RestoreError> {
+        let names: Vec<String> = client.sql(Some(database), TABLES)?.into_iter().flatten().collect();
+        let ask = |name: &String| {
+            format!("COPY (SELECT {}, EXISTS (SELECT 1 FROM ONLY {name})) TO STDOUT;\n", literal(name))
+        };
+        // A table that somebody holds locked is not waited for.
+        let asked = format!("SET row_security = off; SET lock_timeout = '5s';\n{}", names.iter().map(ask).collect::<String>());
+        load::filled(names, client.sql(Some(database), &asked), "f")
     }
 
     fn look(&self, client: &Client<'_>, database: &str) -> Result<There, RestoreError> {

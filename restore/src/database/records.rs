@@ -8,7 +8,7 @@
 //!     20261120T020000/   statements that go with databases, of the restore of that time
 //! ```
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ use shipshape_core::name;
 use shipshape_core::state::StateDir;
 
 use super::journal::Journal;
-use super::{RestoreError, read_if_there};
+use super::{Exchange, RestoreError, read_if_there};
 
 /// The folder of an application.
 #[derive(Clone, Debug)]
@@ -61,6 +61,25 @@ pub(crate) struct KeptDatabase {
     pub(crate) stem: String,
 }
 
+impl KeptDatabase {
+    /// What an exchange has put aside under a name, if anything.
+    pub(crate) fn of(exchange: &Exchange, name: Option<&str>) -> Self {
+        Self {
+            payload: exchange.payload.clone(),
+            service: exchange.service.clone(),
+            engine: exchange.engine,
+            live: exchange.live.clone(),
+            name: name.map(str::to_owned),
+            stem: exchange.stem.clone(),
+        }
+    }
+
+    /// `SERVICE/NAME`, if anything is kept.
+    pub(crate) fn shown(&self) -> Option<String> {
+        Some(format!("{}/{}", self.service, self.name.as_ref()?))
+    }
+}
+
 /// The name of the folder of a restore.
 fn stamp(at: DateTime<Utc>) -> String {
     at.format("%Y%m%dT%H%M%S").to_string()
@@ -77,6 +96,16 @@ impl Records {
     /// The application.
     pub(crate) fn app(&self) -> &str {
         &self.app
+    }
+
+    /// The folder.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where the journal of what is under way is.
+    pub(crate) fn journal_path(&self) -> PathBuf {
+        self.folder.join("journal.json")
     }
 
     /// Keeps every other restore of databases of the application out, as long as it is held.
@@ -117,7 +146,7 @@ impl Records {
 
     /// It is over.
     pub(crate) fn end_journal(&self) -> Result<(), RestoreError> {
-        let path = self.folder.join("journal.json");
+        let path = self.journal_path();
         std::fs::remove_file(&path).map_err(|source| shipshape_core::state::StateError::Unreadable { path, source })?;
         let _ = atomic::sync_folder(&self.folder);
         Ok(())

@@ -62,9 +62,16 @@ const READ: &str = r#"exec cat -- "$1""#;
 pub(crate) struct Redis;
 
 impl Way for Redis {
-    fn load(&self, client: &Client<'_>, _: &DatabaseFacts, into: &str, dump: Dump) -> Result<Loaded, RestoreError> {
+    fn load(
+        &self,
+        client: &Client<'_>,
+        _: &DatabaseFacts,
+        into: &str,
+        dump: Dump,
+        folder: &Path,
+    ) -> Result<Loaded, RestoreError> {
         Live::look(client)?;
-        let lent = Lent::new()?;
+        let lent = Lent::new(folder)?;
         let standby = Standby::start(client, into, &lent)?;
         let Dump { name, reader, promise } = dump;
         standby.take(&name, reader)?;
@@ -80,40 +87,59 @@ impl Way for Redis {
         Ok(Vec::new())
     }
 
-    fn swap(&self, client: &Client<'_>, exchange: &Exchange, _: &Path) -> Result<(), RestoreError> {
+    fn swap(&self, client: &Client<'_>, exchange: &Exchange, folder: &Path) -> Result<(), RestoreError> {
         let live = Live::look(client)?;
         let (standby, _lent) = if let Some(loaded) = Standby::find(client, &exchange.incoming) {
             (loaded, None)
         } else {
-            let lent = Lent::new()?;
+            let lent = Lent::new(folder)?;
             (live.standby_from_kept(client, &exchange.incoming, &lent)?, Some(lent))
         };
         if exchange.replaces {
             live.keep(client, &exchange.outgoing)?;
+        } else {
+            live.mark(client, &exchange.outgoing)?;
         }
         take_over(client, &exchange.live, &standby)?;
         standby.remove();
         save(client, &exchange.live)
     }
 
-    fn back(&self, client: &Client<'_>, exchange: &Exchange, _: &Path) -> Result<(), RestoreError> {
+    fn back(&self, client: &Client<'_>, exchange: &Exchange, folder: &Path) -> Result<(), RestoreError> {
         let cleaning = client.for_cleanup();
         release(&cleaning)?;
         let live = Live::look(&cleaning)?;
-        let untouched = exchange.saved.get(LINEAGE).is_some_and(|id| id == live.info.text("master_replid"));
-        if untouched {
+        if !live.has_taken_over(&cleaning, exchange)? {
             return live.remove(&cleaning, &exchange.outgoing);
         }
         if !exchange.replaces {
             // There was nothing, and nothing is to be there again.
             cleaning.redis("FLUSHALL\n")?;
-            return save(&cleaning, &exchange.live);
+            save(&cleaning, &exchange.live)?;
+            return live.remove(&cleaning, &exchange.outgoing);
         }
-        let lent = Lent::new()?;
+        let lent = Lent::new(folder)?;
         let standby = live.standby_from_kept(&cleaning, &exchange.outgoing, &lent)?;
         take_over(&cleaning, &exchange.live, &standby)?;
         save(&cleaning, &exchange.live)?;
         live.remove(&cleaning, &exchange.outgoing)
+    }
+
+    fn is_swapped(&self, client: &Client<'_>, exchange: &Exchange) -> Result<bool, RestoreError> {
+        let cleaning = client.for_cleanup();
+        release(&cleaning)?;
+        Live::look(&cleaning)?.has_taken_over(&cleaning, exchange)
+    }
+
+    fn keep_live(&self, client: &Client<'_>, name: &str) -> Result<(), RestoreError> {
+        let cleaning = client.for_cleanup();
+        let live = Live::look(&cleaning)?;
+        // What was kept first is what the application had written: after that the server may be on its way back.
+        if live.has(&cleaning, name)? { Ok(()) } else { live.keep(&cleaning, name) }
+    }
+
+    fn move_aside(&self, _: &Client<'_>, _: &Exchange, _: &str, _: &Path) -> Result<(), RestoreError> {
+        Ok(())
     }
 
     fn discard(&self, client: &Client<'_>, database: &str) -> Result<(), RestoreError> {
@@ -172,6 +198,18 @@ impl Live {
         let stored = client.ended(exec, "keeping the old side", None);
         verdict.finish(name, stored.is_ok())?;
         Ok(stored?)
+    }
+
+    /// Notes that the server, in which there is nothing, takes over from here on.
+    fn mark(&self, client: &Client<'_>, name: &str) -> Result<(), RestoreError> {
+        let exec = client.start(STORE, &[&self.file(name)], Some(Box::new(std::io::empty())))?;
+        Ok(client.ended(exec, "noting that it takes over", None)?)
+    }
+
+    /// Whether it may have taken anything over. A restart gives a server another lineage too, so that alone says nothing.
+    fn has_taken_over(&self, client: &Client<'_>, exchange: &Exchange) -> Result<bool, RestoreError> {
+        let is_same = exchange.saved.get(LINEAGE).is_some_and(|id| id == self.info.text("master_replid"));
+        Ok(!is_same && self.has(client, &exchange.outgoing)?)
     }
 
     /// A server that has what was kept under a name.

@@ -20,7 +20,7 @@ impl Site {
     /// Looks at the stack of the application's folder. `names` are those that need it, for the message.
     pub(crate) fn open(folder: &Path, config: &Config, names: &[String]) -> Result<Self, RestoreError> {
         let missing = || RestoreError::NoStack { folder: folder.to_owned(), names: names.to_vec() };
-        let stack = Compose::find(folder).ok_or_else(missing)?;
+        let stack = Compose::look(folder).map_err(database::DatabaseError::from)?.ok_or_else(missing)?;
         let services = stack.services().map_err(database::DatabaseError::from)?;
         let servers = database::find(&services, &config.database)?.servers;
         Ok(Self { stack, servers })

@@ -11,7 +11,7 @@ use shipshape_core::report::Notice;
 
 use super::journal::{Files, Journal, Phase, Source};
 use super::records::{Kept, KeptDatabase, Records};
-use super::{Exchange, RestoreError, Site, way};
+use super::{Exchange, IS_BACK, RestoreError, Site, USED, atomic_write, earlier, later, read_if_there, way};
 
 /// Databases that are about to change places. Dropped before its end, it leaves everything as it was.
 pub(crate) struct UnderWay<'a> {
@@ -137,14 +137,8 @@ impl<'a> UnderWay<'a> {
     }
 
     fn kept(&self) -> Kept {
-        let database = |exchange: &Exchange| KeptDatabase {
-            payload: exchange.payload.clone(),
-            service: exchange.service.clone(),
-            engine: exchange.engine,
-            live: exchange.live.clone(),
-            name: exchange.replaces.then(|| exchange.outgoing.clone()),
-            stem: exchange.stem.clone(),
-        };
+        let database =
+            |exchange: &Exchange| KeptDatabase::of(exchange, exchange.replaces.then_some(exchange.outgoing.as_str()));
         let Journal { of, at, app_dir, exchanges, .. } = &self.journal;
         let databases = exchanges.iter().map(database).collect();
         let files = self.journal.files.as_ref().map(|files| files.kept.clone()).unwrap_or_default();
@@ -153,22 +147,95 @@ impl<'a> UnderWay<'a> {
 
     /// Makes everything as it was before. Goes on after a failure, and tells the first.
     pub(crate) fn back(&mut self) -> Result<(), RestoreError> {
-        self.ended = true;
+        self.begin_back()?;
         let mut first = None;
+        for exchange in self.journal.exchanges.iter().rev() {
+            if let Err(refused) = self.one_back(exchange) {
+                first.get_or_insert(not_back(exchange, &refused));
+            }
+        }
+        first.map_or_else(|| self.forget(), Err)
+    }
+
+    fn begin_back(&mut self) -> Result<(), RestoreError> {
+        self.ended = true;
         if self.journal.phase == Phase::Swapping {
             self.journal.phase = Phase::Back;
             self.records.write_journal(&self.journal)?;
         }
-        for exchange in self.journal.exchanges.iter().rev() {
-            if let Err(refused) = self.one_back(exchange) {
-                let why = chain(&refused);
-                first.get_or_insert(RestoreError::NotBack { database: exchange.live.clone(), why });
+        Ok(())
+    }
+
+    /// The same for a run that was killed: what came in then may have been used since, and is kept. Returns its names, as
+    /// `SERVICE/NAME`.
+    pub(crate) fn back_later(&mut self) -> Result<Vec<String>, RestoreError> {
+        self.begin_back()?;
+        let mut first = None;
+        for number in (0..self.journal.exchanges.len()).rev() {
+            if let Err(refused) = self.one_back_later(number) {
+                first.get_or_insert(not_back(&self.journal.exchanges[number], &refused));
             }
         }
-        match first {
-            Some(refused) => Err(refused),
-            None => self.forget(),
+        if let Some(refused) = first {
+            return Err(refused);
         }
+        let used = self.keep_used()?;
+        self.forget()?;
+        Ok(used)
+    }
+
+    /// Each step is noted, for this run may be killed too.
+    fn one_back_later(&mut self, number: usize) -> Result<(), RestoreError> {
+        let exchange = self.journal.exchanges[number].clone();
+        let client = self.client(&exchange.service)?.for_cleanup();
+        let way = way(exchange.engine);
+        let is_loaded = self.journal.source == Source::Loaded;
+        if !exchange.saved.contains_key(USED) {
+            // An old side of an SQL server stays under the name that it had, with all that was written to it.
+            let is_used = (is_loaded || !exchange.engine.is_sql()) && way.is_swapped(&client, &exchange)?;
+            let name = if is_used { self.journal.name_of_used(&exchange) } else { String::new() };
+            self.save(number, USED, name)?;
+        }
+        let used = self.journal.exchanges[number].used().map(str::to_owned);
+        if !exchange.saved.contains_key(IS_BACK) {
+            if let Some(used) = &used {
+                way.keep_live(&client, used)?;
+            }
+            way.back(&client, &exchange, &self.folder)?;
+            self.save(number, IS_BACK, String::new())?;
+        }
+        if is_loaded && is_ours(&exchange.incoming) {
+            if let Some(used) = &used {
+                way.move_aside(&client, &exchange, used, &self.folder)?;
+            }
+            way.discard(&client, &exchange.incoming)?;
+        }
+        self.put_back(&client, &exchange.service)
+    }
+
+    fn save(&mut self, number: usize, name: &str, value: String) -> Result<(), RestoreError> {
+        self.journal.exchanges[number].saved.insert(name.to_owned(), value);
+        self.records.write_journal(&self.journal)
+    }
+
+    /// What was live meanwhile is an old side like any other.
+    fn keep_used(&self) -> Result<Vec<String>, RestoreError> {
+        let at = self.journal.after();
+        let mut databases = Vec::new();
+        for exchange in self.journal.exchanges.iter().filter(|exchange| exchange.used().is_some()) {
+            let events = read_if_there(&later(&self.folder, &exchange.stem))?.unwrap_or_default();
+            atomic_write(&earlier(&self.records.of_restore(at)?, &exchange.stem), &events)?;
+            databases.push(KeptDatabase::of(exchange, exchange.used()));
+        }
+        let names = databases.iter().filter_map(KeptDatabase::shown).collect();
+        if !databases.is_empty() {
+            let Journal { of, app_dir, .. } = &self.journal;
+            let mut all = self.records.kept()?;
+            all.retain(|earlier| earlier.at != at);
+            all.push(Kept { of: of.clone(), at, app_dir: app_dir.clone(), databases, files: Vec::new() });
+            self.records.write_kept(&all)?;
+        }
+        Ok(names)
     }
 
     fn one_back(&self, exchange: &Exchange) -> Result<(), RestoreError> {
@@ -195,6 +262,10 @@ impl<'a> UnderWay<'a> {
         self.records.forget(self.journal.at);
         Ok(())
     }
+}
+
+fn not_back(exchange: &Exchange, refused: &RestoreError) -> RestoreError {
+    RestoreError::NotBack { database: exchange.live.clone(), why: chain(refused) }
 }
 
 impl Drop for UnderWay<'_> {

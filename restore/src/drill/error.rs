@@ -13,6 +13,12 @@ pub(crate) enum DrillError {
     /// Nothing opens the snapshot.
     #[error("a drill reads what is in the snapshot, and there is no identity that opens it")]
     NoIdentity,
+    /// What the configuration names as the identity is not there, as it should be where only recipients are kept.
+    #[error("a drill reads what is in the snapshot, and the identity of [restore] identity_file, {}, is not there", path.display())]
+    IdentityGone {
+        /// The file.
+        path: PathBuf,
+    },
     /// It would fill a disk.
     #[error("{} has {} free, and the drill needs {}", folder.display(), ByteSize(*free), ByteSize(*needed))]
     NoRoom {
@@ -45,7 +51,7 @@ pub(crate) enum DrillError {
 impl Explain for DrillError {
     fn code(&self) -> &'static str {
         match self {
-            Self::NoIdentity => "drill.no_identity",
+            Self::NoIdentity | Self::IdentityGone { .. } => "drill.no_identity",
             Self::NoRoom { .. } => "drill.no_room",
             Self::UnknownImage { .. } => "drill.unknown_image",
             Self::NoDatabase { .. } => "drill.no_database",
@@ -55,10 +61,12 @@ impl Explain for DrillError {
 
     fn hint(&self) -> String {
         match self {
-            Self::NoIdentity => "lend it for one run: restore drill --identity /media/usb/identity.txt, or --identity \
+            Self::NoIdentity | Self::IdentityGone { .. } => {
+                "lend it for one run: restore drill --identity /media/usb/identity.txt, or --identity \
                  <(ssh you@elsewhere cat identity.txt), or $SHIPSHAPE_IDENTITY; to keep it here for drills by cron: \
                  [restore] identity_file"
-                .to_owned(),
+                    .to_owned()
+            }
             Self::NoRoom { .. } => "name a folder on a larger disk: --scratch DIR; or make room".to_owned(),
             Self::UnknownImage { service } => {
                 format!("the compose file in the snapshot should say it: check the service {service} there")
@@ -70,9 +78,11 @@ impl Explain for DrillError {
 
     fn exit(&self) -> Exit {
         match self {
-            Self::NoIdentity | Self::NoRoom { .. } | Self::UnknownImage { .. } | Self::NoDatabase { .. } => {
-                Exit::Unknown
-            }
+            Self::NoIdentity
+            | Self::IdentityGone { .. }
+            | Self::NoRoom { .. }
+            | Self::UnknownImage { .. }
+            | Self::NoDatabase { .. } => Exit::Unknown,
             Self::Scratch(cause) => cause.exit(),
         }
     }

@@ -24,7 +24,7 @@ const FOLDER: &str = "files";
 /// What came back.
 pub(super) struct Back {
     folder: PathBuf,
-    result: Result<Unpacked, Failure>,
+    result: Result<(Unpacked, Option<PathBuf>), Failure>,
     took: Duration,
 }
 
@@ -38,6 +38,16 @@ pub(super) fn unpack(snapshot: &Snapshot, room: &Path, progress: &Progress) -> R
 }
 
 impl Back {
+    /// The folder, if everything is in it.
+    pub(super) fn folder(&self) -> Option<&Path> {
+        self.result.is_ok().then_some(&self.folder)
+    }
+
+    /// The application's folder when it was backed up, if the snapshot says it.
+    pub(super) fn from(&self) -> Option<&Path> {
+        self.result.as_ref().ok()?.1.as_deref()
+    }
+
     /// What came back, compared with the manifest.
     pub(super) fn compared(self, snapshot: &Snapshot) -> Result<Vec<Part>, Failure> {
         let payloads: Vec<&Payload> =
@@ -55,7 +65,7 @@ impl Back {
             wrong: Vec::new(),
         };
         let unpacked = match &self.result {
-            Ok(unpacked) => unpacked,
+            Ok((unpacked, _)) => unpacked,
             Err(refused) => {
                 all.wrong.push(refused.to_string());
                 return Ok(vec![all]);
@@ -75,6 +85,7 @@ impl Back {
     fn miscounted(&self, unpacked: &Unpacked, payloads: &[&Payload]) -> Result<Vec<String>, Failure> {
         let expected: u64 = payloads.iter().map(|payload| payload.entries).sum();
         let passed_over = u64::try_from(unpacked.companions.len()).unwrap_or_default();
+        let passed_over = passed_over + unpacked.linked.replaced;
         let found = unpacked.files + unpacked.folders + passed_over;
         let failed = |cause| TargetError::io("list", &self.folder, cause);
         let on_disk = count(&self.folder).map_err(failed)?;

@@ -71,6 +71,13 @@ impl<'a> Plan<'a> {
         self.services.keys().copied().collect()
     }
 
+    /// The services, with what they run.
+    pub(super) fn engines(&self) -> Vec<(&str, Engine)> {
+        let first =
+            |(name, payloads): (&&'a str, &Vec<(_, &'a DatabaseFacts)>)| Some((*name, payloads.first()?.1.engine));
+        self.services.iter().filter_map(first).collect()
+    }
+
     /// What is to be started.
     pub(super) fn parts(&self, description: Option<&Value>) -> Result<Vec<scratch::Part>, DrillError> {
         let part = |(service, payloads): (&&str, &Vec<(&Payload, &DatabaseFacts)>)| {
@@ -169,8 +176,11 @@ fn load(
 ) -> Result<Vec<(&'static str, u64)>, RestoreError> {
     let dump = Dump::of_payload(snapshot, payload)?;
     if facts.globals {
-        let roles = globals.insert(Globals::read(dump)?).create_missing(client)?;
-        return Ok(vec![("roles", u64::try_from(roles.len()).unwrap_or(u64::MAX))]);
+        let made = globals.insert(Globals::read(facts.engine, dump)?).create_missing(client)?;
+        if let Some(notice) = made.notices.into_iter().next() {
+            return Err(RestoreError::Account { why: notice.message });
+        }
+        return Ok(vec![("roles", u64::try_from(made.names.len()).unwrap_or(u64::MAX))]);
     }
     let (way, now) = (way(facts.engine), clock::now());
     let live = facts.database.clone();
@@ -185,7 +195,7 @@ fn load(
         saved: BTreeMap::new(),
         live,
     };
-    let loaded = way.load(client, facts, &exchange.incoming, dump)?;
+    let loaded = way.load(client, facts, &exchange.incoming, dump, room)?;
     atomic::replace(&later(room, &exchange.stem), &loaded.later)?;
     if let Some(globals) = globals {
         globals.give_settings(client, &facts.database, &exchange.incoming)?;
@@ -203,9 +213,26 @@ fn load(
 /// Answers of PostgreSQL come by `COPY`, which takes a question without its semicolon.
 fn question(engine: Engine, sql: &str) -> String {
     match engine {
-        Engine::Postgres => format!("COPY ({}) TO STDOUT", sql.trim().trim_end_matches(';')),
+        Engine::Postgres => format!("COPY (\n{}\n) TO STDOUT", bare(sql)),
         Engine::Mysql | Engine::Mariadb | Engine::Redis | Engine::Valkey => sql.to_owned(),
     }
+}
+
+/// A question without the semicolons and comments behind it.
+fn bare(sql: &str) -> &str {
+    let (mut end, mut rest) = (0, sql);
+    while let Some(first) = rest.chars().next() {
+        let quoted = |quote: char| rest[1..].find(quote).map_or(rest.len(), |at| at + 2);
+        let (length, says_something) = match first {
+            '\'' | '"' => (quoted(first), true),
+            '-' if rest.starts_with("--") => (rest.find('\n').unwrap_or(rest.len()), false),
+            '/' if rest.starts_with("/*") => (rest.find("*/").map_or(rest.len(), |at| at + 2), false),
+            other => (other.len_utf8(), !other.is_whitespace() && other != ';'),
+        };
+        rest = &rest[length..];
+        end = if says_something { sql.len() - rest.len() } else { end };
+    }
+    &sql[..end]
 }
 
 /// What an image needs to start, where its settings are not known, and for us to be let in.
@@ -231,5 +258,20 @@ fn variables(engine: Engine) -> Vec<Variable> {
             instead_of: &[],
         }],
         Engine::Redis | Engine::Valkey => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_of_postgresql_may_end_in_semicolons_and_comments() {
+        let asked = |sql| question(Engine::Postgres, sql);
+        assert_eq!(asked("select 1; -- all of them"), "COPY (\nselect 1\n) TO STDOUT");
+        assert_eq!(asked(" select ';--' /* a */ ; /* b; */ ;\n"), "COPY (\n select ';--'\n) TO STDOUT");
+        assert_eq!(asked("select 1 -- one\n + 1"), "COPY (\nselect 1 -- one\n + 1\n) TO STDOUT");
+        assert_eq!(asked("select 'é' as \"a;\"; -- é"), "COPY (\nselect 'é' as \"a;\"\n) TO STDOUT");
+        assert_eq!(question(Engine::Mariadb, "select 1; -- x"), "select 1; -- x");
     }
 }

@@ -14,7 +14,7 @@ use shipshape_core::stack::compose::Compose;
 use super::unpack_into;
 use crate::select::Snapshot;
 
-/// The folder of the room where the snapshot's configuration lies.
+/// The folder of the room where the snapshot's configuration lies if not everything came back.
 const FOLDER: &str = "settings";
 
 /// The settings.
@@ -29,10 +29,10 @@ pub(super) struct Settings {
     pub(super) notice: Option<Notice>,
 }
 
-/// Finds them. `room` is a private folder.
-pub(super) fn find(snapshot: &Snapshot, room: &Path) -> Result<Settings, Failure> {
-    let folder = room.join(FOLDER);
-    let why = match of_snapshot(snapshot, &folder)? {
+/// Finds them. `room` is a private folder; `unpacked` is where everything is already, if it is.
+pub(super) fn find(snapshot: &Snapshot, room: &Path, unpacked: Option<&Path>) -> Result<Settings, Failure> {
+    let folder = unpacked.map_or_else(|| room.join(FOLDER), Path::to_owned);
+    let why = match of_snapshot(snapshot, &folder, unpacked.is_some())? {
         Ok(description) => {
             return Ok(Settings { folder, description: Some(description), from: "snapshot", notice: None });
         }
@@ -59,13 +59,14 @@ pub(super) fn find(snapshot: &Snapshot, room: &Path) -> Result<Settings, Failure
 }
 
 /// What Compose makes of the files in the snapshot, or why there is nothing to make.
-fn of_snapshot(snapshot: &Snapshot, folder: &Path) -> Result<Result<Value, String>, Failure> {
+fn of_snapshot(snapshot: &Snapshot, folder: &Path, is_there: bool) -> Result<Result<Value, String>, Failure> {
     let is_config = |kind: PayloadKind| kind == PayloadKind::Config;
     if !snapshot.manifest.payloads.iter().any(|payload| is_config(payload.kind)) {
         return Ok(Err("it has no configuration".to_owned()));
     }
     let silent = Progress::bytes(None, "", true);
-    if let Err(refused) = unpack_into(snapshot, folder, is_config, &silent) {
+    let unpacked = if is_there { Ok(()) } else { unpack_into(snapshot, folder, is_config, &silent).map(drop) };
+    if let Err(refused) = unpacked {
         signal::check()?;
         return Ok(Err(refused.to_string()));
     }

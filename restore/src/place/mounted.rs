@@ -26,7 +26,8 @@ impl Mounted {
         let Target::InPlace(app) = target else { return Self::default() };
         let mut live: Vec<&Path> = stage.domains().iter().map(|domain| domain.live.as_path()).collect();
         live.retain(|folder| folder.is_dir());
-        let services = Compose::find(app).and_then(|stack| stack.services().ok()).unwrap_or_default();
+        let stack = Compose::look(app).ok().flatten();
+        let services = stack.and_then(|stack| stack.services().ok()).unwrap_or_default();
         let sources = services.into_iter().flat_map(|service| service.mounts).filter_map(|mount| match mount.source {
             MountSource::Path(path) => path.canonicalize().ok(),
             MountSource::Volume(_) | MountSource::Anonymous | MountSource::Nothing => None,

@@ -10,10 +10,12 @@ use shipshape_core::error::{Failure, chain};
 use shipshape_core::lock::Lock;
 use shipshape_core::report::Notice;
 use shipshape_core::run::Outcome;
+use shipshape_core::stack::scratch;
 use shipshape_core::units::{counted, spoken};
 
 use super::Target;
 use super::error::PlaceError;
+use crate::ask;
 use crate::cli::With;
 use crate::database::journal::Files;
 use crate::database::records::Kept;
@@ -31,13 +33,35 @@ pub(crate) struct Servers {
 }
 
 /// Settles what an earlier restore of databases has left that was killed, and keeps every other out as long as the lock is
-/// held. To be done before the files of the application are settled.
-pub(crate) fn settle(with: &With<'_>, records: &Records) -> Result<Lock, Failure> {
+/// held. To be done before the files of the application are settled. Where that changes what is live, it is asked for
+/// first, unless somebody has said yes.
+pub(crate) fn settle(with: &With<'_>, records: &Records, yes: bool) -> Result<Lock, Failure> {
     let lock = records.lock()?;
+    if let Some(preview) = database::pending(records)?.filter(|_| !yes) {
+        ask::confirm(&preview)?;
+    }
+    scratch::sweep(records.folder());
     for notice in database::recover(records, with.config)? {
         with.run.warn(notice);
     }
     Ok(lock)
+}
+
+/// The same, unless the run only looks: then it only tells what would have to be settled.
+pub(crate) fn settle_unless(
+    with: &With<'_>,
+    records: &Records,
+    only_looks: bool,
+    yes: bool,
+) -> Result<Option<Lock>, Failure> {
+    if !only_looks {
+        return settle(with, records, yes).map(Some);
+    }
+    if let Some(preview) = database::pending(records)? {
+        let hint = "what is shown here is decided anew after that";
+        with.run.warn(Notice::new("restore.unsettled", preview.trim_end().replace('\n', ";"), hint));
+    }
+    Ok(None)
 }
 
 impl Servers {
@@ -46,11 +70,11 @@ impl Servers {
     pub(crate) fn open(with: &With<'_>, app: &str, target: &Target, picked: &Picked) -> Result<Option<Self>, Failure> {
         let Target::InPlace(folder) = target else { return Ok(None) };
         let is_preview = with.args.restore.dry_run;
+        let records = Records::open(&with.args.common, app)?;
+        let lock = settle_unless(with, &records, is_preview, with.args.restore.yes)?;
         if is_preview && picked.databases.is_empty() {
             return Ok(None);
         }
-        let records = Records::open(&with.args.common, app)?;
-        let lock = if is_preview { None } else { Some(settle(with, &records)?) };
         let names: Vec<String> = picked.databases.iter().map(|payload| payload.name.clone()).collect();
         let site = (!names.is_empty()).then(|| Site::open(folder, with.config, &names)).transpose()?;
         Ok(Some(Self { site, records, _lock: lock }))
@@ -201,12 +225,16 @@ pub(super) fn named<'n>(into: Option<&'n Path>, picked: &Picked) -> Option<&'n s
 
 /// Removes the old sides of databases that earlier restores kept, now that this one has succeeded. What cannot be removed
 /// now stays known.
-pub(super) fn discard_older(with: &With<'_>, servers: &Servers) -> Option<Notice> {
+pub(super) fn discard_older(with: &With<'_>, servers: &Servers) -> Vec<Notice> {
     let newest = servers.records.kept().ok().and_then(|all| all.iter().map(|kept| kept.at).max());
     let began = with.run.started();
     // That of this run is the newest.
     let older = |kept: &Kept| Some(kept.at) != newest && kept.at < began;
-    let refused = database::kept::discard(&servers.records, with.config, older).err()?;
-    let message = format!("the old sides of earlier restores are still there: {}", chain(&refused));
-    Some(Notice::new("restore.not_tidy", message, "to remove them: restore --discard-old"))
+    match database::kept::discard(&servers.records, with.config, older) {
+        Ok((_, notices)) => notices,
+        Err(refused) => {
+            let message = format!("the old sides of earlier restores are still there: {}", chain(&refused));
+            vec![Notice::new("restore.not_tidy", message, "to remove them: restore --discard-old")]
+        }
+    }
 }

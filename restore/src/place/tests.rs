@@ -422,6 +422,31 @@ fn latest_passes_over_partial_snapshots_while_there_is_a_whole_one() {
 }
 
 #[test]
+fn latest_passes_over_snapshots_that_shrank_and_says_so() {
+    let site = Site::small();
+    let made = |hour, partial, shrunk: &[&str]| {
+        let shrunk = shrunk.iter().map(|name| (*name).to_owned()).collect();
+        site.snapshot(&Made { hour, partial, shrunk, ..usual() })
+    };
+    let latest = |words: &[&str]| {
+        let data = site.run(&[&["latest"], words, &["--dry-run"]].concat()).unwrap().data;
+        (data["snapshot"]["id"].as_str().unwrap().to_owned(), data["snapshot"]["note"].as_str().map(str::to_owned))
+    };
+    let first = made(1, false, &["gone"]);
+    assert_eq!(latest(&[]), (first.id.to_string(), None), "where there is no other");
+    let second = made(2, true, &[]);
+    assert_eq!(latest(&[]).0, second.id.as_str(), "better partial than without what there was");
+    let good = made(3, false, &[]);
+    let newest = made(4, false, &["gone"]);
+    let (id, note) = latest(&[]);
+    assert_eq!(id, good.id.as_str());
+    assert!(note.unwrap().contains("lacks, or has much less of: gone"));
+    assert_eq!(latest(&["--only", "app"]), (newest.id.to_string(), None), "what is asked for is in it as ever");
+    made(5, false, &["files"]);
+    assert_eq!(latest(&["--only", "app"]).0, newest.id.as_str(), "a SQLite database is a file");
+}
+
+#[test]
 fn a_narrower_restore_leaves_the_old_side_of_an_earlier_one() {
     let site = Site::small();
     site.snapshot(&usual());

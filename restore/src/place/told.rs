@@ -176,6 +176,14 @@ pub(crate) fn warnings(unpacked: &Unpacked, swapped: &Swapped) -> Vec<Notice> {
         let hint = "nothing is lost: the database in the snapshot was copied whole, with what its log held";
         all.push(Notice::new("sqlite.companion_skipped", message, hint));
     }
+    let differing = unpacked.linked.kept.iter().filter(|(_, same)| !same);
+    let differing: Vec<String> = differing.map(|(path, _)| shown(path_of(path))).collect();
+    if !differing.is_empty() {
+        let names = differing.join(", ");
+        let message = format!("the link stays, and what it leads to is another one than in the snapshot: {names}");
+        let hint = "what the snapshot has, in a folder of its own: restore SNAPSHOT --only config --into DIR";
+        all.push(Notice::new("restore.link_kept", message, hint));
+    }
     if let Some(first) = swapped.left_alone.first() {
         let number = u64::try_from(swapped.left_alone.len()).unwrap_or(u64::MAX);
         let number = counted(number, "path was", "paths were");

@@ -9,7 +9,7 @@ use shipshape_core::stack::{Stack, StackError, Volume};
 
 /// The volumes of the application's stack, if it has one.
 pub(super) fn of_app(folder: &Path) -> Result<Vec<Volume>, StackError> {
-    Compose::find(folder).map_or_else(|| Ok(Vec::new()), |stack| stack.volumes())
+    Compose::look(folder)?.map_or_else(|| Ok(Vec::new()), |stack| stack.volumes())
 }
 
 /// For each volume of a snapshot the one that it is here: the one of that name; else, the project being called otherwise
@@ -50,6 +50,7 @@ mod tests {
             name: (*name).to_owned(),
             full_name: (*full_name).to_owned(),
             exists: true,
+            in_memory: false,
             folder: None,
         };
         let (roots, here): (Vec<Root>, Vec<Volume>) =

@@ -4,12 +4,13 @@ use std::io::Read;
 use std::os::fd::AsFd;
 
 use shipshape_core::archive::entry::{Entry, Kind};
-use shipshape_core::archive::manifest::Payload;
+use shipshape_core::archive::manifest::{Payload, PayloadKind};
 use shipshape_core::archive::unseal;
 use shipshape_core::progress::Progress;
 use shipshape_core::signal;
 
 use super::files::check_plain;
+use super::links::{self, Place};
 use super::{Tar, UnpackError, Unpacked};
 use crate::beneath::check_link;
 use crate::content::{self, CHUNK, ContentError, Zeros};
@@ -43,7 +44,12 @@ pub(super) fn payload(
         }
         paths.push(member.entry.path.0.clone());
         let entry = member.entry.clone();
-        unpacking.take(&entry, members.content(member))?;
+        let content = members.content(member);
+        if payload.kind == PayloadKind::Config && entry.kind == Kind::File {
+            unpacking.single(&entry, content, picked.in_place)?;
+        } else {
+            unpacking.take(&entry, content)?;
+        }
     }
     members.finish()?;
     done.tars.push(Tar { name: payload.name.clone(), kind: payload.kind, paths });
@@ -129,6 +135,27 @@ impl Unpacking<'_, '_> {
         }
         self.done.files += 1;
         Ok(())
+    }
+
+    /// A single file, whose place may be a link: see [`links`].
+    fn single<R: Read>(
+        &mut self,
+        entry: &Entry,
+        mut content: Content<'_, R>,
+        in_place: bool,
+    ) -> Result<(), UnpackError> {
+        let place = Place::look(self.tree.stage(), &entry.path.0);
+        if let Some(file) = place.leads_to().filter(|_| in_place) {
+            let same = links::is_same(&file, &mut content);
+            let same = same.map_err(|cause| UnpackError::Member(content.fault(cause)))?;
+            self.done.linked.kept.push((entry.path.0.clone(), same));
+            return Ok(());
+        }
+        if place.clear()? {
+            self.done.linked.replaced += 1;
+            self.done.files -= 1;
+        }
+        self.take(entry, content)
     }
 
     fn write<R: Read>(&mut self, entry: &Entry, mut content: Content<'_, R>) -> Result<(), UnpackError> {

@@ -294,7 +294,9 @@ fn several_problems_of_one_run_are_one_message_and_the_job_is_done_all_the_same(
     let message = web.asked().remove(0).json();
     assert_eq!(message["events"][0]["id"], "backup.snapshot.shrunk");
     assert_eq!((&message["severity"], &message["host"]), (&json!("warning"), &json!("vps1")));
-    host.backup();
+    host.run("backup", &[]).exits_with(Exit::Warning).warns_of("snapshot.shrunk");
+    assert_eq!(events(&web), Vec::<Vec<String>>::new(), "it is not over, and known already");
+    host.run("backup", &["--accept-shrunk"]).exits_with(Exit::Ok);
     assert_eq!(events(&web), [["ended backup.snapshot.shrunk"]]);
 }
 

@@ -8,4 +8,6 @@ mod quiesce;
 mod recovery;
 mod redis;
 mod restore;
+mod settled;
+mod unsaid;
 mod volumes;

@@ -226,3 +226,35 @@ fn the_store_holds_no_names_no_secrets_and_is_private() {
     let open = crate::harness::shell(&format!("find '{}' -mindepth 1 -perm /077", host.path("store").display()));
     assert_eq!(open, "", "files are 0600 and folders 0700");
 }
+
+#[test]
+fn a_snapshot_that_shrank_is_told_and_nothing_goes_until_that_is_accepted() {
+    let host = Host::with_a_small_site();
+    host.configure("", "[backup.keep]\nlast = 1\ndaily = 1");
+    host.write("uploads/large.bin", Random::new(5).bytes(2_000_000));
+    let good = host.backup();
+    fs::remove_file(host.app("uploads/large.bin")).unwrap();
+    for _ in 0..3 {
+        let shrunk = host.run("backup", &[]).exits_with(Exit::Warning).warns_of("snapshot.shrunk");
+        assert_eq!(shrunk.data()["snapshot"]["shrunk"][0], "files", "{shrunk}");
+        assert!(shrunk.data()["pruned"].is_null() && shrunk.stdout().contains("--accept-shrunk"), "{shrunk}");
+    }
+    assert!(host.restored("latest").path.join("uploads/large.bin").exists(), "the last good one is meant");
+
+    host.run("backup", &["prune"]).exits_with(Exit::Ok);
+    assert!(host.listed_and_whole().contains(&good), "what shrank stands in for nothing");
+    host.run("backup", &["--accept-shrunk"]).exits_with(Exit::Ok);
+    host.backup();
+    assert!(!host.listed_and_whole().contains(&good), "what was accepted does");
+}
+
+#[test]
+fn what_shrank_and_is_whole_again_needs_no_word() {
+    let host = Host::with_a_small_site();
+    host.write("uploads/large.bin", Random::new(5).bytes(2_000_000));
+    host.backup();
+    fs::rename(host.app("uploads/large.bin"), host.path("aside")).unwrap();
+    host.run("backup", &[]).exits_with(Exit::Warning).warns_of("snapshot.shrunk");
+    fs::rename(host.path("aside"), host.app("uploads/large.bin")).unwrap();
+    host.backup();
+}

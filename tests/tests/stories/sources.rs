@@ -52,6 +52,44 @@ fn a_source_behind_a_link_comes_back_where_it_leads_and_the_link_stays() {
 }
 
 #[test]
+fn a_configuration_file_behind_a_link_that_leads_elsewhere_is_not_lost_with_its_machine() {
+    let host = Host::with_a_small_site();
+    let shared = host.path("home/shared");
+    let put = |text: &str| {
+        fs::create_dir_all(&shared).unwrap();
+        fs::write(shared.join("env"), text).unwrap();
+    };
+    put("KEY=shared");
+    fs::remove_file(host.app(".env")).unwrap();
+    symlink(shared.join("env"), host.app(".env")).unwrap();
+    host.write("settings/inner", "KEY=inner");
+    symlink("settings/inner", host.app(".env.inner")).unwrap();
+    let preview = host.run("backup", &["--dry-run"]).exits_with(Exit::Ok).data();
+    assert!(preview["config"].to_string().contains(r#"".env""#), "{preview}");
+    let snapshot = host.backup();
+    let read = |path: &std::path::Path| fs::read_to_string(path).unwrap();
+    let restored = host.restored(&snapshot);
+    assert!(!restored.path.join(".env").is_symlink(), "a copy elsewhere does not lead to what is live");
+    assert_eq!(read(&restored.path.join(".env")), "KEY=shared");
+    assert!(restored.path.join(".env.inner").is_symlink(), "where it leads to is among the files");
+
+    host.run("restore", &["latest", "--yes"]).exits_with(Exit::Ok);
+    assert_eq!(fs::read_link(host.app(".env")).unwrap(), shared.join("env"));
+    put("KEY=newer");
+    for words in [["latest", "--yes"].as_slice(), &["latest", "--yes", "--only", "config"]] {
+        let kept = host.run("restore", words).exits_with(Exit::Warning).warns_of("restore.link_kept");
+        kept.hints("--only config --into");
+        assert!(host.app(".env").is_symlink(), "{words:?}");
+        assert_eq!(read(&host.app(".env")), "KEY=newer", "nothing outside is written to");
+    }
+    fs::remove_dir_all(&shared).unwrap();
+    host.run("restore", &["latest", "--yes"]).exits_with(Exit::Ok);
+    assert!(!host.app(".env").is_symlink() && read(&host.app(".env")) == "KEY=shared");
+    host.run("restore", &["latest", "--yes", "--only", "files"]).exits_with(Exit::Ok);
+    assert_eq!(read(&host.app(".env")), "KEY=shared", "no link that leads nowhere comes in its place");
+}
+
+#[test]
 fn a_database_outside_the_application_goes_back_to_where_it_was() {
     let host = Host::with_a_small_site();
     let outside = host.path("home/elsewhere");

@@ -117,6 +117,7 @@ pub(crate) fn take(
 fn spoken(server: &Asked<'_>, part: &Part) -> String {
     let service = server.client.service();
     match &part.database {
+        None if server.facts.engine.is_mysql() => format!("the accounts and roles of the service {service}"),
         None => format!("the roles and settings of the service {service}"),
         Some(_) if !server.facts.engine.is_sql() => format!("the service {service}"),
         Some(database) => format!("the database {:?} of the service {service}", database.name),

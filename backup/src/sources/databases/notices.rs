@@ -1,6 +1,6 @@
 //! What is worth a warning about databases, though they are copied. Pure.
 
-use shipshape_core::archive::manifest::{DatabaseFacts, Manifest, Payload};
+use shipshape_core::archive::manifest::{DatabaseFacts, Payload};
 use shipshape_core::database::{Facts, LeftOut};
 use shipshape_core::report::Notice;
 use shipshape_core::units::{ByteSize, counted};
@@ -33,6 +33,29 @@ pub(super) fn untransactional(facts: &Facts) -> Vec<Notice> {
     .collect()
 }
 
+/// Tables that keep what they were, where a dump has only what they are.
+pub(super) fn without_history(facts: &Facts) -> Vec<Notice> {
+    let odd = facts.databases.iter().filter(|database| !database.without_history.is_empty());
+    odd.map(|database| {
+        let names = bounded(&database.without_history);
+        let message =
+            format!("the dump of {:?} lacks the history of system-versioned tables: {names}", database.name);
+        let hint = "MariaDB dumps history since version 11.5, unless a table counts it by transactions; keep the volume's files for it: [backup] stop, or a copy of a stopped server";
+        Notice::new("database.history", message, hint)
+    })
+    .collect()
+}
+
+/// Databases to which nobody may connect.
+pub(super) fn closed(service: &str, facts: &Facts) -> Option<Notice> {
+    let message = format!(
+        "databases of the service {service} allow no connections, and are not copied: {}",
+        bounded(&facts.closed)
+    );
+    let hint = "ALTER DATABASE … ALLOW_CONNECTIONS true; or say that you know: [database.SERVICE] exclude";
+    (!facts.closed.is_empty()).then(|| Notice::new("databases.not_copied", message, hint))
+}
+
 /// An RDB file whose server does not write checksums.
 pub(crate) fn unchecked(service: &str) -> Notice {
     let message = format!("the dump of the service {service} has no checksum, because the server writes none");
@@ -45,11 +68,11 @@ pub(crate) fn shrunk(before: &Payload, now: &DatabaseFacts, bytes: u64) -> Optio
     let rows = |facts: &DatabaseFacts| facts.tables.values().sum::<u64>();
     let (had_tables, had_rows) = (old.tables.len() as u64, rows(old));
     let what = if had_tables > 0 && now.tables.is_empty() {
-        format!("no tables, and the last one had {}", counted(had_tables, "table", "tables"))
+        format!("no tables, and the last good one had {}", counted(had_tables, "table", "tables"))
     } else if had_rows > 0 && rows(now) == 0 {
-        format!("no rows, and the last one had {}", counted(had_rows, "row", "rows"))
+        format!("no rows, and the last good one had {}", counted(had_rows, "row", "rows"))
     } else if before.bytes_plain >= WORTH_A_WORD && bytes < before.bytes_plain / 2 {
-        format!("{}, and the last one had {}", ByteSize(bytes), ByteSize(before.bytes_plain))
+        format!("{}, and the last good one had {}", ByteSize(bytes), ByteSize(before.bytes_plain))
     } else {
         return None;
     };
@@ -58,16 +81,15 @@ pub(crate) fn shrunk(before: &Payload, now: &DatabaseFacts, bytes: u64) -> Optio
 }
 
 /// What to do about a database that is smaller than it was, or gone.
-const SHRUNK: &str =
-    "if that is not what you did, the last whole copy is safe for now: backup list; keep it by a tag or --no-prune";
+const SHRUNK: &str = "if that is not what you did: its last good copy stays, and nothing is pruned meanwhile; restore latest --only NAME has it. If it is: backup --accept-shrunk";
 
-/// Databases that the last snapshot had and that no server has any more.
-pub(crate) fn gone(before: &[Payload], now: &Manifest) -> Option<Notice> {
-    let is_there = |payload: &&Payload| now.payloads.iter().any(|other| other.name == payload.name);
+/// Databases that there should be and that no server has any more, with the warning.
+pub(crate) fn gone(before: &[Payload], now: &[Payload]) -> Option<(Vec<String>, Notice)> {
+    let is_there = |payload: &&Payload| now.iter().any(|other| other.name == payload.name);
     let lost = before.iter().filter(|payload| payload.database.is_some() && !is_there(payload));
     let names: Vec<String> = lost.map(|payload| payload.name.clone()).collect();
-    let message = format!("the snapshot lacks databases that the last one had: {}", bounded(&names));
-    (!names.is_empty()).then(|| Notice::new("backup.shrunk", message, SHRUNK))
+    let message = format!("the snapshot lacks databases that the last good one had: {}", bounded(&names));
+    (!names.is_empty()).then(|| (names, Notice::new("backup.shrunk", message, SHRUNK)))
 }
 
 /// The first names, and how many more there are.
@@ -126,9 +148,9 @@ mod tests {
     fn a_database_that_lost_its_tables_rows_or_half_its_size_is_told_with_both_figures() {
         let last = before(Some(7), 4_000_000);
         let told = |rows, bytes| said(&last, rows, bytes).unwrap();
-        assert_eq!(told(None, 3_900_000), "the dump of shop has no tables, and the last one had 1 table");
-        assert_eq!(told(Some(0), 3_900_000), "the dump of shop has no rows, and the last one had 7 rows");
-        assert_eq!(told(Some(7), 1_900_000), "the dump of shop has 1.9 MB, and the last one had 4.0 MB");
+        assert_eq!(told(None, 3_900_000), "the dump of shop has no tables, and the last good one had 1 table");
+        assert_eq!(told(Some(0), 3_900_000), "the dump of shop has no rows, and the last good one had 7 rows");
+        assert_eq!(told(Some(7), 1_900_000), "the dump of shop has 1.9 MB, and the last good one had 4.0 MB");
     }
 
     #[test]
@@ -143,7 +165,8 @@ mod tests {
         let tables: Vec<String> = (1..=7).map(|number| format!("t{number}")).collect();
         let database = Database { name: "shop".to_owned(), untransactional: tables, ..Database::default() };
         let (engine, version) = (Engine::Mariadb, String::new());
-        let facts = Facts { engine, version, databases: vec![database], ours: vec![], longest_statement: None };
+        let facts =
+            Facts { engine, version, databases: vec![database], ours: vec![], closed: vec![], longest_statement: None };
         let notices = untransactional(&facts);
         assert!(notices[0].message.ends_with(": t1, t2, t3, t4, t5 and 2 more"), "{}", notices[0].message);
     }

@@ -108,6 +108,7 @@ impl<'a> Compare<'a> {
 
     /// Files with a role of their own go their own way; the rest is decided upon.
     fn sort(&mut self, entry: Entry, source: PathBuf, links: (u64, u64), holes: bool) -> Result<(), Failure> {
+        self.config.extend(self.known.linked(&entry, &source));
         match self.known.role(&entry, links.1) {
             Role::Config => self.config.push(ConfigFile { entry, source }),
             Role::Database | Role::Companion => {}

@@ -1,11 +1,12 @@
 //! What becomes of one place that services mount. Pure, but for a look at what kind of thing a path is.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use shipshape_core::database::{Engine, Found};
 use shipshape_core::stack::{Mount, Service, Volume};
 
-use crate::sources::data_folders::Live;
+use crate::sources::data_folders::{Live, dumped_from};
 use crate::stack::Surroundings;
 
 /// Folders of the system. What is mounted from there is the machine's and not the application's.
@@ -58,6 +59,8 @@ pub(super) enum Decision {
     Omit(String),
     /// A server keeps its data there.
     Live(Live),
+    /// There is nothing, and there should be.
+    Missing,
 }
 
 impl Use<'_> {
@@ -83,11 +86,16 @@ impl Use<'_> {
     fn live(&self) -> Option<Live> {
         let name = &self.service.name;
         match self.of {
-            Of::Server(engine) if engine.keeps_data_at(&self.mount.target) => {
-                Some(Live::dumped(format!("the databases in it are dumped from the service {name}")))
-            }
+            Of::Server(engine) if engine.keeps_data_at(&self.mount.target) => Some(Live::dumped(dumped_from(name))),
+            Of::Server(_) | Of::LeftOut(_) | Of::Other => self.left_out(),
+        }
+    }
+
+    /// What a server keeps that is not dumped, if this is such a place.
+    pub(super) fn left_out(&self) -> Option<Live> {
+        match self.of {
             Of::LeftOut(why) if !self.mount.read_only && !is_in(&self.mount.target, &SETTINGS) => {
-                Some(Live::left_out(format!("the service {name} {why}")))
+                Some(Live::left_out(format!("the service {} {why}", self.service.name)))
             }
             Of::Server(_) | Of::LeftOut(_) | Of::Other => None,
         }
@@ -122,7 +130,8 @@ pub(super) fn of_volume(volume: &Volume, uses: &[&Use<'_>]) -> Decision {
     }
     match live(uses) {
         Some(live) => Decision::Live(live),
-        None if !volume.exists => Decision::Omit("it does not exist yet, or is kept in memory".to_owned()),
+        None if volume.in_memory => Decision::Omit("it is kept in memory".to_owned()),
+        None if !volume.exists => Decision::Missing,
         None => Decision::Take,
     }
 }
@@ -141,6 +150,23 @@ pub(super) fn of_folder(path: &Path, uses: &[&Use<'_>]) -> Decision {
         Decision::Omit(format!("services only read it; to copy it: [backup] files = [\".\", \"{path}\"]"))
     } else {
         Decision::Take
+    }
+}
+
+/// Why something that is mounted and is not there is left out; `None` where its absence is an error.
+pub(super) fn of_missing(path: &Path, uses: &[&Use<'_>], cause: &io::Error) -> Option<String> {
+    if let Some(live) = live(uses) {
+        return Some(live.why);
+    }
+    let why = if cause.kind() == io::ErrorKind::NotFound { "it is not there" } else { "it cannot be reached" };
+    if is_of_the_system(path) {
+        Some("it is the system's".to_owned())
+    } else if uses.iter().all(|mounted| mounted.mount.read_only) {
+        Some(format!("{why}, and services only read it"))
+    } else if uses.iter().all(|mounted| mounted.mount.read_only || mounted.service.optional) {
+        Some(format!("{why}, and only a service of a profile writes it"))
+    } else {
+        None
     }
 }
 
@@ -181,6 +207,7 @@ mod tests {
             mounts: mounts.iter().map(mount).collect(),
             command: Vec::new(),
             optional: false,
+            built: false,
         }
     }
 
@@ -190,7 +217,13 @@ mod tests {
         let source = MountSource::Volume(name.to_owned());
         let uses: Vec<&Use<'_>> = all.iter().filter(|mounted| mounted.mount.source == source).collect();
         let folder = Some(PathBuf::from("/x"));
-        let volume = Volume { name: name.to_owned(), full_name: format!("p_{name}"), exists: name != "new", folder };
+        let volume = Volume {
+            name: name.to_owned(),
+            full_name: format!("p_{name}"),
+            exists: name != "new",
+            in_memory: false,
+            folder,
+        };
         of_volume(&volume, &uses)
     }
 
@@ -205,6 +238,7 @@ mod tests {
             Decision::Take => "taken".to_owned(),
             Decision::Omit(why) => why,
             Decision::Live(live) => live.why,
+            Decision::Missing => "missing".to_owned(),
         }
     }
 
@@ -218,7 +252,7 @@ mod tests {
         ];
         assert_eq!(why(volume("uploads", &services)), "taken");
         assert_eq!(why(volume("logs", &services)), "taken");
-        assert!(why(volume("new", &services)).contains("does not exist yet"));
+        assert_eq!(why(volume("new", &services)), "missing");
         assert!(why(volume("data", &services)).contains("dumped from the service db"));
         assert!(why(volume("docs", &services)).contains("the service docs runs mongo:7"));
         assert_eq!(why(volume("shared", &services)), "taken", "the application writes it too");

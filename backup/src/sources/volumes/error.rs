@@ -1,6 +1,7 @@
 //! Why what services keep cannot be copied.
 
 use std::io;
+use std::path::PathBuf;
 
 use shipshape_core::error::Explain;
 use shipshape_core::exit::Exit;
@@ -18,6 +19,15 @@ pub(crate) enum VolumeError {
         #[source]
         source: Option<io::Error>,
     },
+    /// A folder that services write is not there, or is not to be had.
+    #[error("{} cannot be reached, and services write it", path.display())]
+    NoFolder {
+        /// As the stack's description has it.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
     /// A volume that is to be left out does not exist.
     #[error("[backup] exclude_volumes names {name:?}, and there is no such volume")]
     NoSuchVolume {
@@ -34,7 +44,7 @@ pub(crate) enum VolumeError {
 impl Explain for VolumeError {
     fn code(&self) -> &'static str {
         match self {
-            Self::Unreachable { .. } => "volume.unreachable",
+            Self::Unreachable { .. } | Self::NoFolder { .. } => "volume.unreachable",
             Self::NoSuchVolume { .. } => "volume.unknown",
             Self::Stack(cause) => cause.code(),
         }
@@ -46,6 +56,10 @@ impl Explain for VolumeError {
                 "run backup as root on the engine's own machine, with a service that mounts it running if it is of \
                  another one; or leave it out: [backup] exclude_volumes = [{volume:?}]"
             ),
+            Self::NoFolder { path, .. } => format!(
+                "is its disk mounted, and may you see it? Otherwise leave it out: [backup] exclude = [\"{}\"]",
+                path.display()
+            ),
             Self::NoSuchVolume { known, .. } if known.is_empty() => "there are no volumes here: remove it".to_owned(),
             Self::NoSuchVolume { known, .. } => format!("there are: {}", known.join(", ")),
             Self::Stack(cause) => cause.hint(),
@@ -55,7 +69,7 @@ impl Explain for VolumeError {
     fn exit(&self) -> Exit {
         match self {
             // Data that should be saved is not to be had: that is what a backup is to cry out about.
-            Self::Unreachable { .. } => Exit::Critical,
+            Self::Unreachable { .. } | Self::NoFolder { .. } => Exit::Critical,
             Self::NoSuchVolume { .. } => Exit::Unknown,
             Self::Stack(cause) => cause.exit(),
         }

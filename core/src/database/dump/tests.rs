@@ -135,6 +135,17 @@ fn globals_are_whole_with_our_own_last_line_and_not_before() {
 }
 
 #[test]
+fn accounts_are_whole_with_our_own_last_line_and_not_before() {
+    let scan = |bytes: &[u8]| scan_pieces(Engine::Mariadb, Content::Globals, [bytes]);
+    let all = b"-- MariaDB dump of accounts\n-- Server version\t11.8.6-MariaDB\n-- Shipshape: account 'it\\'s'@'%'\n\
+        CREATE USER `it's\n-- Shipshape: settings complete\n`@`%`;\n-- Shipshape: settings complete\n";
+    assert_eq!(scan(all).unwrap().server.as_deref(), Some("11.8.6-MariaDB"));
+    assert!(matches!(scan(&all[..all.len() - 33]), Err(NotWhole::Cut { .. })), "a name is no last line");
+    assert!(matches!(scan(&all[..all.len() - 4]), Err(NotWhole::Cut { .. })));
+    assert!(matches!(scan(&[&all[..], b"GRANT"].concat()), Err(NotWhole::Trailing { .. })));
+}
+
+#[test]
 fn an_end_mark_within_a_dump_of_several_databases_is_not_the_end() {
     let middle = [&b"--\n-- PostgreSQL database cluster dump\n--\n\n"[..], POSTGRES].concat();
     assert!(matches!(scan(Engine::Postgres, &middle), Err(NotWhole::Cut { .. })));

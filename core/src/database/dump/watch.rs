@@ -71,6 +71,9 @@ impl Watch {
 
     /// Whether a comment is the end mark; goes on to the next part if it is between two.
     fn ends_with(&mut self, comment: &str) -> bool {
+        if self.dialect == Dialect::Mysql && self.content == Content::Globals {
+            return comment == GLOBALS_DONE;
+        }
         if self.dialect == Dialect::Mysql {
             return comment.strip_prefix(MYSQL_END).is_some_and(|date| date.is_empty() || date.starts_with(' '));
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -11,6 +12,9 @@ use crate::child::ChildError;
 
 /// The label that counts the copies of a service (`com.docker.compose.*`, Compose's own).
 const NUMBER_LABEL: &str = "com.docker.compose.container-number";
+
+/// The label of one that was made for a single command, by `docker compose run`.
+const ONCE: &str = "com.docker.compose.oneoff=True";
 
 /// A container, as `docker compose ps` tells.
 #[derive(Debug, Deserialize)]
@@ -40,9 +44,11 @@ pub(super) fn containers(text: &str) -> Result<Vec<Container>, StackError> {
     text.lines().map(|line| serde_json::from_str(line).map_err(failed)).collect()
 }
 
-/// The copies of one service, by their numbers.
+/// The copies of one service, by their numbers. What was made for a single command is none.
 pub(super) fn instances(containers: Vec<Container>, service: &str) -> Vec<Instance> {
-    let ours = containers.into_iter().filter(|container| container.service == service);
+    let is_one =
+        |container: &Container| container.service == service && !container.labels.split(',').any(|label| label == ONCE);
+    let ours = containers.into_iter().filter(is_one);
     let mut instances: Vec<Instance> = ours.map(instance).collect();
     instances.sort_by_key(|instance| instance.number);
     instances
@@ -66,12 +72,28 @@ fn instance(container: Container) -> Instance {
     let state = match state.as_str() {
         "running" => ServiceState::Running,
         "restarting" | "removing" => ServiceState::Changing,
+        "paused" => ServiceState::Paused,
         "dead" => ServiceState::Failed,
         // 128+15 and 128+9 are how a stopped container ends when its program does not mind the signal itself.
         "exited" if !matches!(exit_code, 0 | 137 | 143) => ServiceState::Failed,
         _ => ServiceState::Stopped,
     };
     Instance { id, name, number, state, origin: image }
+}
+
+/// The time that a container has to end, where its owner says nothing (docs.docker.com, "docker container stop").
+const USUAL_GRACE: Duration = Duration::from_secs(10);
+
+/// One that may take as long as it likes is not waited for any longer.
+const LONGEST_GRACE: Duration = Duration::from_secs(24 * 3600);
+
+/// The longest time that containers have to end; each stands in a line, in seconds.
+pub(super) fn grace(text: &str) -> Duration {
+    let one = |line: &str| match line.trim().parse::<i64>() {
+        Ok(seconds) => u64::try_from(seconds).map_or(LONGEST_GRACE, Duration::from_secs).min(LONGEST_GRACE),
+        Err(_) => USUAL_GRACE,
+    };
+    text.lines().map(one).max().unwrap_or(USUAL_GRACE)
 }
 
 /// A service of the model.
@@ -92,6 +114,7 @@ fn one_service(project: &str, name: &str, stated: &Value) -> Service {
     let built = stated.get("build").filter(|build| !build.is_null()).map(|_| format!("{project}-{name}"));
     Service {
         name: name.to_owned(),
+        built: image.is_none() && built.is_some(),
         origin: image.or(built),
         labels: labels(stated),
         mounts: stated.get("volumes").and_then(Value::as_array).into_iter().flatten().filter_map(mount).collect(),
@@ -142,6 +165,7 @@ pub(super) fn volumes(model: &Value) -> Vec<Volume> {
         name: name.clone(),
         full_name: full_name(name, stated),
         exists: false,
+        in_memory: false,
         folder: None,
     };
     volumes.into_iter().flatten().map(volume).collect()
@@ -290,6 +314,7 @@ mod tests {
         assert_eq!(sources, [&volume, &path, &MountSource::Nothing, &MountSource::Anonymous]);
         assert!(database.mounts[1].read_only && !database.optional);
         assert_eq!((services[1].origin.as_deref(), services[1].optional), (Some("fleet-web"), true));
+        assert!(services[1].built && !database.built);
     }
 
     #[test]
@@ -325,6 +350,25 @@ mod tests {
         }
         assert!(containers("").unwrap().is_empty());
         assert_eq!(containers("oops").unwrap_err().code(), "stack.answer");
+    }
+
+    #[test]
+    fn what_was_made_for_a_single_command_is_no_copy_of_its_service() {
+        let once = ONE.replace("a=b", "com.docker.compose.oneoff=True").replace("\"a\"", "\"c\"");
+        let found = instances(containers(&format!("{ONE}\n{once}\n")).unwrap(), "web");
+        assert_eq!(found.iter().map(|found| found.id.as_str()).collect::<Vec<_>>(), ["a"]);
+    }
+
+    #[test]
+    fn the_container_that_may_take_longest_to_end_counts() {
+        assert_eq!(grace("null\n300\n20\n"), Duration::from_secs(300));
+        assert_eq!((grace("null\n"), grace("-1\n")), (USUAL_GRACE, LONGEST_GRACE));
+    }
+
+    #[test]
+    fn a_service_that_is_paused_was_not_stopped() {
+        let paused = ONE.replace("running", "paused");
+        assert_eq!(instances(containers(&paused).unwrap(), "web")[0].state, ServiceState::Paused);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::FILE_NAMES;
+use super::running::canonical;
 
 /// The overrides that Compose reads by itself beside its file (docs.docker.com, "Merge Compose files").
 const OVERRIDES: [&str; 4] =
@@ -16,34 +17,56 @@ const OVERRIDES: [&str; 4] =
 /// How much of a file is looked at, in bytes. A larger one describes no project.
 const LIMIT: u64 = 1 << 20;
 
+/// The keys of a Compose file that name files of this machine, but for those that the model has (compose-spec).
+const KEYS: [&str; 3] = ["env_file", "include", "extends"];
+
 /// Files that name files that name files: so deep it is looked.
 const DEPTH: usize = 8;
 
-/// Whether the folder's `.env` says which files make the project.
-pub(super) fn env_names_files(dir: &Path) -> bool {
-    read(&dir.join(".env")).is_some_and(|text| text.lines().any(|line| line.trim().starts_with("COMPOSE_FILE=")))
+/// Whether the owner has said by a variable what the project is, in our environment or in the folder's `.env`.
+pub(super) fn is_said(dir: &Path, variable: &str) -> bool {
+    let stated = |text: String| text.lines().any(|line| value_of(line, variable).is_some());
+    std::env::var_os(variable).is_some() || read(&dir.join(".env")).is_some_and(stated)
 }
 
-/// Every file of the project that lies below its folder: the Compose files with their overrides, includes and extensions,
-/// `.env*`, env files, configs, secrets, and single files that are mounted.
+/// What a line of `.env` says of a variable.
+fn value_of<'l>(line: &'l str, variable: &str) -> Option<&'l str> {
+    let line = line.trim();
+    let value = line.strip_prefix("export ").unwrap_or(line).trim_start().strip_prefix(variable)?.strip_prefix('=')?;
+    Some(value.trim_matches(['"', '\''])).filter(|value| !value.is_empty())
+}
+
+/// The files that Compose takes by itself, unless the owner has named others: the first of the usual names, and its
+/// overrides.
+pub(super) fn found_by_compose(dir: &Path) -> BTreeSet<PathBuf> {
+    let there = |names: &[&str]| names.iter().map(|name| dir.join(name)).find(|path| path.is_file());
+    [there(&FILE_NAMES), there(&OVERRIDES)].into_iter().flatten().map(|path| canonical(&path)).collect()
+}
+
+/// Every file of the project: the Compose files with their overrides, includes and extensions, `.env*`, env files, configs
+/// and secrets, wherever they lie; and single files below its folder that are mounted.
 ///
-/// What the Compose files name is found by looking at each of their words: whatever word is a file there, is taken. That
-/// needs no knowledge of every key that may name a file, now and in later versions.
-pub(super) fn of_project(dir: &Path, model: &Value) -> Vec<PathBuf> {
+/// What the Compose files name is found by looking at each of their words: whatever word is a file below the project's
+/// folder, is taken. That needs no knowledge of every key that may name a file, now and in later versions. A word that
+/// leads elsewhere may be a program of the image, so there it counts under the keys alone that are known to name files.
+pub(super) fn of_project(dir: &Path, further: &[PathBuf], model: &Value) -> Vec<PathBuf> {
     let mut found = BTreeSet::new();
     let mut next: Vec<PathBuf> = FILE_NAMES.iter().chain(&OVERRIDES).map(|name| dir.join(name)).collect();
+    next.extend_from_slice(further);
     next.extend(env_files(dir));
     next.extend(named_by_env(dir));
     for _ in 0..DEPTH {
         let now: Vec<PathBuf> = std::mem::take(&mut next).into_iter().filter(|path| path.is_file()).collect();
         for path in now {
             if found.insert(path.clone()) && is_yaml(&path) {
-                next.extend(named_in(&path, dir));
+                next.extend(named_in(&path, dir).into_iter().filter(|path| path.starts_with(dir)));
+                next.extend(named_under_keys(&path, dir));
             }
         }
     }
-    found.extend(named_by_model(model).into_iter().filter(|path| path.starts_with(dir) && path.is_file()));
-    found.into_iter().filter(|path| path.starts_with(dir)).collect()
+    found.extend(mounted(model).into_iter().filter(|path| path.starts_with(dir) && path.is_file()));
+    found.extend(configs_and_secrets(model).into_iter().filter(|path| path.is_file()));
+    found.into_iter().collect()
 }
 
 fn is_yaml(path: &Path) -> bool {
@@ -60,28 +83,74 @@ fn env_files(dir: &Path) -> Vec<PathBuf> {
 /// `COMPOSE_FILE=a.yml:b.yml` in `.env`.
 fn named_by_env(dir: &Path) -> Vec<PathBuf> {
     let text = read(&dir.join(".env")).unwrap_or_default();
-    let stated = text.lines().filter_map(|line| line.trim().strip_prefix("COMPOSE_FILE="));
-    stated.flat_map(|value| value.trim_matches(['"', '\'']).split(':')).map(|name| dir.join(name)).collect()
+    let stated = text.lines().filter_map(|line| value_of(line, "COMPOSE_FILE"));
+    stated.flat_map(|value| value.split(':')).map(|name| dir.join(name)).collect()
 }
 
 /// Words of a YAML file that are files, seen from its own folder or from the project's.
 fn named_in(path: &Path, dir: &Path) -> Vec<PathBuf> {
     let text = read(path).unwrap_or_default();
-    let words = text.lines().flat_map(|line| line.split([' ', '\t', '"', '\'', ',', '[', ']', '{', '}', ':', '=']));
+    text.lines().flat_map(|line| files_in(line, path, dir)).collect()
+}
+
+/// The same, only what stands at [`KEYS`], in their line or below it.
+fn named_under_keys(path: &Path, dir: &Path) -> Vec<PathBuf> {
+    let text = read(path).unwrap_or_default();
+    let (mut found, mut open) = (Vec::new(), None);
+    for line in text.lines() {
+        let content = line.trim_start();
+        if content.is_empty() || content.starts_with('#') {
+            continue;
+        }
+        let indent = line.len() - content.len();
+        // `{ image: x, env_file: y }`, too: a key is a word before a colon, wherever it stands in its line.
+        let rest = KEYS.iter().find_map(|key| Some(&line[after_key(line, key)?..]));
+        // The items of a list may stand right below its key.
+        let is_below = open.is_some_and(|above| indent > above || (indent == above && content.starts_with('-')));
+        if let Some(rest) = rest {
+            open = Some(indent);
+            found.extend(files_in(rest, path, dir));
+        } else if is_below {
+            found.extend(files_in(line, path, dir));
+        } else {
+            open = None;
+        }
+    }
+    found
+}
+
+/// Where the value of a key begins in a line that has it.
+fn after_key(line: &str, key: &str) -> Option<usize> {
+    let ends = line.match_indices(key).map(|(at, _)| (at, at + key.len()));
+    let is_word = |at: usize| line[..at].chars().next_back().is_none_or(|c| " \t{,\"'".contains(c));
+    let colon = |end: usize| line[end..].trim_start_matches(['"', '\'']).starts_with(':');
+    ends.filter(|(at, end)| is_word(*at) && colon(*end)).map(|(_, end)| end).next()
+}
+
+/// The words of a text that are files, seen from the folder of the YAML file that it is of, or from the project's.
+fn files_in(text: &str, path: &Path, dir: &Path) -> Vec<PathBuf> {
+    let words = text.split([' ', '\t', '"', '\'', ',', '[', ']', '{', '}', ':', '=']);
     let plausible = words.filter(|word| !word.is_empty() && !word.starts_with('#'));
     let bases = [path.parent().unwrap_or(dir), dir];
     plausible.flat_map(|word| bases.map(|base| clean(&base.join(word)))).filter(|found| found.is_file()).collect()
 }
 
-/// Files that the model names: configs and secrets, and single files that are mounted.
-fn named_by_model(model: &Value) -> Vec<PathBuf> {
-    let section = |name: &str| model.get(name).and_then(Value::as_object).into_iter().flatten();
-    let files =
-        ["configs", "secrets"].into_iter().flat_map(section).filter_map(|(_, stated)| stated.get("file")?.as_str());
-    let mounts = section("services").filter_map(|(_, service)| service.get("volumes")?.as_array()).flatten();
+/// The members of a section of the model.
+fn section<'m>(model: &'m Value, name: &str) -> impl Iterator<Item = &'m Value> {
+    model.get(name).and_then(Value::as_object).into_iter().flatten().map(|(_, member)| member)
+}
+
+/// Files that become configs and secrets of services.
+fn configs_and_secrets(model: &Value) -> Vec<PathBuf> {
+    let all = ["configs", "secrets"].into_iter().flat_map(|name| section(model, name));
+    all.filter_map(|stated| stated.get("file")?.as_str()).map(PathBuf::from).collect()
+}
+
+/// What services mount of this machine.
+fn mounted(model: &Value) -> Vec<PathBuf> {
+    let mounts = section(model, "services").filter_map(|service| service.get("volumes")?.as_array()).flatten();
     let binds = mounts.filter(|mount| mount.get("type").and_then(Value::as_str) == Some("bind"));
-    let sources = binds.filter_map(|mount| mount.get("source")?.as_str());
-    files.chain(sources).map(PathBuf::from).collect()
+    binds.filter_map(|mount| mount.get("source")?.as_str()).map(PathBuf::from).collect()
 }
 
 fn clean(path: &Path) -> PathBuf {
@@ -129,7 +198,7 @@ mod tests {
             "services": {"web": {"volumes": [mount("nginx.conf"), mount("infra")]}},
             "secrets": {"key": {"file": dir.join("key.txt")}},
         });
-        let found = of_project(dir, &model);
+        let found = of_project(dir, &[], &model);
         let names: Vec<_> = found.iter().map(|path| path.strip_prefix(dir).unwrap().to_str().unwrap()).collect();
         assert_eq!(
             names,
@@ -138,12 +207,39 @@ mod tests {
     }
 
     #[test]
+    fn files_elsewhere_count_where_a_key_names_them() {
+        let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let at = |name: &str| elsewhere.path().join(name).display().to_string();
+        let names = ["base.yml", "flow.env", "item.env", "list.env", "program", "secret"];
+        names.iter().for_each(|name| fs::write(at(name), "").unwrap());
+        let text = format!(
+            "services:\n  a: {{image: x, env_file: {}}}\n  b:\n    env_file:\n    - {}\n    - path: {}\n    command: {}\n  \
+             c:\n    extends: {{file: {}, service: c}}\n    entrypoint: {}\n",
+            at("flow.env"),
+            at("list.env"),
+            at("item.env"),
+            at("program"),
+            at("base.yml"),
+            at("program"),
+        );
+        fs::write(folder.path().join("compose.yaml"), text).unwrap();
+        let model = json!({
+            "services": {"a": {"volumes": [{"type": "bind", "source": at("program"), "target": "/x"}]}},
+            "secrets": {"key": {"file": at("secret")}},
+        });
+        let found = of_project(folder.path(), &[], &model);
+        let found: Vec<_> =
+            found.iter().filter_map(|path| path.strip_prefix(elsewhere.path()).ok()?.to_str()).collect();
+        assert_eq!(found, ["base.yml", "flow.env", "item.env", "list.env", "secret"]);
+    }
+
+    #[test]
     fn files_that_the_environment_file_names_make_a_project() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(".env"), "A=b\nCOMPOSE_FILE=prod.yml:extra.yml\n").unwrap();
         fs::write(folder.path().join("prod.yml"), "services: {}\n").unwrap();
-        assert!(env_names_files(folder.path()));
-        let found = of_project(folder.path(), &json!({}));
+        assert!(is_said(folder.path(), "COMPOSE_FILE"));
+        let found = of_project(folder.path(), &[], &json!({}));
         assert!(found.contains(&folder.path().join("prod.yml")));
     }
 }

@@ -79,7 +79,7 @@ impl Companion {
 
     /// Runs a program in it; `cleanup` for one that must run after we were asked to stop.
     pub fn exec(&self, argv: &[&str], stdin: Option<Box<dyn Read + Send>>, cleanup: bool) -> Result<Exec, StackError> {
-        exec_in(self.id.clone(), Call { stdin, cleanup, deadline: LONG, ..Call::new(&self.service, argv) })
+        exec_in(self.id.clone(), Call { stdin, cleanup, deadline: LONG, ..Call::new(&self.service, argv) }, None)
     }
 
     /// Fails if it has ended by itself, with the last that it said.

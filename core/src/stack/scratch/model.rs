@@ -28,6 +28,9 @@ const TAKEN: [&str; 14] = [
     "working_dir",
 ];
 
+/// The files of a machine that say which time it is there.
+pub const CLOCK: [&str; 2] = ["/etc/localtime", "/etc/timezone"];
+
 /// A service that is wanted for the moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
@@ -53,11 +56,13 @@ pub struct Variable {
 }
 
 /// The description of a project for the moment, as Compose reads it.
-pub(super) fn of(name: &str, mark: &str, description: Option<&Value>, parts: &[Part]) -> Value {
+///
+/// Of what the services have mounted only what lies below `private` is taken: nothing of this machine's own.
+pub(super) fn of(name: &str, mark: &str, private: &Path, description: Option<&Value>, parts: &[Part]) -> Value {
     let labels = json!({MARK: mark, MACHINE: machine::host_name()});
     let stated = |part: &Part| description?.get("services")?.get(&part.service);
     let services: Map<String, Value> =
-        parts.iter().map(|part| (part.service.clone(), service(part, stated(part), &labels))).collect();
+        parts.iter().map(|part| (part.service.clone(), service(part, stated(part), private, &labels))).collect();
     let mut model = json!({
         "name": name,
         "services": services,
@@ -71,7 +76,7 @@ pub(super) fn of(name: &str, mark: &str, description: Option<&Value>, parts: &[P
     model
 }
 
-fn service(part: &Part, stated: Option<&Value>, labels: &Value) -> Value {
+fn service(part: &Part, stated: Option<&Value>, private: &Path, labels: &Value) -> Value {
     let mut made =
         json!({"image": part.image, "labels": labels, "pull_policy": "never", "networks": {"default": null}});
     for (key, value) in stated.and_then(Value::as_object).into_iter().flatten() {
@@ -83,9 +88,9 @@ fn service(part: &Part, stated: Option<&Value>, labels: &Value) -> Value {
         complete(&mut made["environment"], variable);
     }
     let mounts = stated.and_then(|stated| stated.get("volumes")).and_then(Value::as_array).into_iter().flatten();
-    let files: Vec<Value> = mounts.filter(|mount| is_single_file(mount)).map(read_only).collect();
-    if !files.is_empty() {
-        made["volumes"] = Value::Array(files);
+    let taken: Vec<Value> = mounts.filter(|mount| is_below(mount, private)).map(read_only).collect();
+    if !taken.is_empty() {
+        made["volumes"] = Value::Array(taken);
     }
     made
 }
@@ -104,10 +109,16 @@ fn complete(environment: &mut Value, variable: &Variable) {
     }
 }
 
-/// A configuration file from outside; never a folder, a volume or a socket.
-fn is_single_file(mount: &Value) -> bool {
+/// A file or folder that lies in a private folder, links followed; never a volume or a socket. What tells the time here
+/// is the same everywhere.
+fn is_below(mount: &Value, private: &Path) -> bool {
     let text = |name: &str| mount.get(name).and_then(Value::as_str);
-    text("type") == Some("bind") && text("source").is_some_and(|source| Path::new(&source.replace("$$", "$")).is_file())
+    let Some(source) = text("source").map(|source| source.replace("$$", "$")) else { return false };
+    let Ok(real) = Path::new(&source).canonicalize() else { return false };
+    let is_inside = || private.canonicalize().is_ok_and(|private| real.starts_with(private));
+    text("type") == Some("bind")
+        && (real.is_file() || real.is_dir())
+        && (CLOCK.contains(&source.as_str()) || is_inside())
 }
 
 fn read_only(mount: &Value) -> Value {
@@ -146,7 +157,8 @@ mod tests {
         let with = |environment: Value| {
             let description = json!({"services": {"database": {"environment": environment}}});
             let variables = vec![Variable { value: "a$b".to_owned(), ..PASSWORD }];
-            let made = of("p", "m", Some(&description), &[Part { variables, ..part("database") }]);
+            let made =
+                of("p", "m", Path::new("/nowhere"), Some(&description), &[Part { variables, ..part("database") }]);
             made["services"]["database"]["environment"].clone()
         };
         assert_eq!(with(Value::Null), json!({"ROOT": "a$$b"}));
@@ -157,7 +169,12 @@ mod tests {
 
     #[test]
     fn nothing_is_taken_by_which_it_could_meet_what_is_live() {
-        let file = tempfile::NamedTempFile::new().unwrap();
+        let (file, private) = (tempfile::NamedTempFile::new().unwrap(), tempfile::tempdir().unwrap());
+        let (inside, folder, out) =
+            (private.path().join("my.cnf"), private.path().join("conf.d"), private.path().join("out"));
+        std::fs::write(&inside, "").unwrap();
+        std::fs::create_dir(&folder).unwrap();
+        std::os::unix::fs::symlink("/etc", &out).unwrap();
         let description = json!({
             "services": {
                 "database": {
@@ -169,7 +186,10 @@ mod tests {
                         {"type": "volume", "source": "data", "target": "/var/lib/mysql"},
                         {"type": "bind", "source": "/etc", "target": "/x"},
                         {"type": "bind", "source": "/var/run/docker.sock", "target": "/s"},
-                        {"type": "bind", "source": file.path(), "target": "/etc/my.cnf"}
+                        {"type": "bind", "source": file.path(), "target": "/etc/hosts.cnf"},
+                        {"type": "bind", "source": out, "target": "/y"},
+                        {"type": "bind", "source": inside, "target": "/etc/my.cnf"},
+                        {"type": "bind", "source": folder, "target": "/etc/mysql/conf.d"}
                     ]
                 },
                 "web": {"image": "nginx"}
@@ -178,7 +198,7 @@ mod tests {
             "volumes": {"data": {"external": true}},
             "secrets": {"pw": {"name": "fleet_pw", "file": "/x"}, "far": {"external": true}}
         });
-        let made = of("shipshape-drill-1", "/lease/lock", Some(&description), &[part("database")]);
+        let made = of("shipshape-drill-1", "/lease/lock", private.path(), Some(&description), &[part("database")]);
         let database = &made["services"]["database"];
         let keys: Vec<&str> = database.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(
@@ -187,8 +207,10 @@ mod tests {
             "and nothing else"
         );
         assert_eq!(database["image"], "mariadb:11.8", "the image that was recorded");
-        assert_eq!(database["volumes"].as_array().unwrap().len(), 1);
-        assert_eq!(database["volumes"][0]["read_only"], true);
+        let mounts = database["volumes"].as_array().unwrap();
+        let targets: Vec<&str> = mounts.iter().filter_map(|mount| mount["target"].as_str()).collect();
+        assert_eq!(targets, ["/etc/my.cnf", "/etc/mysql/conf.d"], "only what is private");
+        assert!(mounts.iter().all(|mount| mount["read_only"] == true));
         assert_eq!(made["services"].as_object().unwrap().len(), 1);
         assert_eq!(made["networks"]["default"]["internal"], true);
         assert_eq!(made["secrets"], json!({"pw": {"file": "/x"}}));
@@ -197,7 +219,7 @@ mod tests {
 
     #[test]
     fn an_image_alone_is_enough() {
-        let made = of("p", "m", None, &[part("cache")]);
+        let made = of("p", "m", Path::new("/nowhere"), None, &[part("cache")]);
         assert_eq!(made["services"]["cache"]["image"], "mariadb:11.8");
         assert_eq!(made["services"]["cache"]["labels"][MARK], "m");
     }

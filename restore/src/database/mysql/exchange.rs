@@ -383,12 +383,18 @@ fn holders(client: &Client<'_>) -> Option<String> {
     (!found.is_empty()).then(|| format!("a transaction is open: {}", found.join("; ")))
 }
 
+/// Waits for the end of what a killed run has sent.
+pub(super) fn await_end(client: &Client<'_>, exchange: &Exchange) -> Result<(), RestoreError> {
+    client.sql(None, &alone(exchange, LAST_WORDS_S))?;
+    Ok(())
+}
+
 /// Undoes what of an exchange has happened, as far as names tell.
 pub(super) fn back(client: &Client<'_>, exchange: &Exchange, folder: &Path) -> Result<(), RestoreError> {
     let saved = Saved { folder, stem: &exchange.stem };
     let (Some(old), Some(new)) = (saved.read(Side::Old)?, saved.read(Side::New)?) else { return Ok(()) };
     let Exchange { live, incoming, outgoing, .. } = exchange;
-    client.sql(None, &alone(exchange, LAST_WORDS_S))?;
+    await_end(client, exchange)?;
     let [live_now, outgoing_now, incoming_now] = Inventory::all(client, [live, outgoing, incoming])?;
     let now = Now { live: live_now, outgoing: outgoing_now, incoming: incoming_now };
     if now.live.exists {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use shipshape_core::database::Client;
 
-use super::super::RestoreError;
+use super::super::{RestoreError, load};
 use super::{literal, quoted};
 
 /// The names of what is in a database.
@@ -93,20 +93,43 @@ impl Inventory {
     }
 }
 
-/// Rows of each table, counted. Sequences have none.
+/// Rows of each table, counted, those of its history too, as a dump has them. Sequences have none.
 pub(super) fn rows(client: &Client<'_>, database: &str) -> Result<BTreeMap<String, u64>, RestoreError> {
-    let asked = format!(
-        "SET SESSION sql_mode = ''; SELECT TABLE_NAME FROM information_schema.TABLES
-         WHERE TABLE_SCHEMA = {} AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')",
-        literal(database)
-    );
-    let names: Vec<String> = client.sql(None, &asked)?.into_iter().flatten().collect();
-    let count = |name: &String| format!("SELECT {}, COUNT(*) FROM {};\n", literal(name), quoted(name));
-    let asked: String = names.iter().map(count).collect();
+    let asked: String = sources(client, database)?
+        .iter()
+        .map(|(name, from)| format!("SELECT {}, COUNT(*) FROM {from};\n", literal(name)))
+        .collect();
     let answers = client.sql(Some(database), &format!("SET SESSION sql_mode = '';\n{asked}"))?;
     let pair = |row: Vec<String>| {
         let mut row = row.into_iter();
         Some((row.next()?, row.next()?.parse().ok()?))
     };
     Ok(answers.into_iter().filter_map(pair).collect())
+}
+
+/// Whether each table has rows, or a history.
+pub(super) fn filled(client: &Client<'_>, database: &str) -> Result<BTreeMap<String, bool>, RestoreError> {
+    let sources = sources(client, database)?;
+    let ask = |(name, from): &(String, String)| format!("SELECT {}, EXISTS (SELECT 1 FROM {from});\n", literal(name));
+    // A table that somebody holds locked is not waited for.
+    let session = "SET SESSION sql_mode = '', lock_wait_timeout = 5;\n";
+    let asked = session.to_owned() + &sources.iter().map(ask).collect::<String>();
+    let names = sources.into_iter().map(|(name, _)| name).collect();
+    load::filled(names, client.sql(Some(database), &asked), "0")
+}
+
+/// The tables that have rows of their own, and what stands behind `FROM` for all that they have ever had.
+fn sources(client: &Client<'_>, database: &str) -> Result<Vec<(String, String)>, RestoreError> {
+    let asked = format!(
+        "SET SESSION sql_mode = ''; SELECT TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES
+         WHERE TABLE_SCHEMA = {} AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')",
+        literal(database)
+    );
+    let source = |row: Vec<String>| {
+        let all = if row.get(1)? == "SYSTEM VERSIONED" { " FOR SYSTEM_TIME ALL" } else { "" };
+        let name = row.into_iter().next()?;
+        let from = quoted(&name) + all;
+        Some((name, from))
+    };
+    Ok(client.sql(None, &asked)?.into_iter().filter_map(source).collect())
 }

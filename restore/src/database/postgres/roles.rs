@@ -2,47 +2,31 @@
 //! for reading and creating.
 
 use std::collections::BTreeSet;
-use std::io::Read;
 
-use shipshape_core::database::dump::{Content, LoadError, NotWhole, Scanner};
-use shipshape_core::database::{Client, Engine, GLOBALS_SETTINGS};
+use shipshape_core::database::{Client, GLOBALS_SETTINGS};
 
-use super::super::{Dump, RestoreError};
+use super::super::RestoreError;
 use super::{maintenance, quoted};
-
-/// The most that the globals of a server may take, in bytes.
-const LIMIT: u64 = 64 << 20;
 
 /// The statements of a dump of globals.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Globals {
+pub(crate) struct Roles {
     /// About roles: memberships and settings too.
     roles: Vec<String>,
     /// About databases, by their names.
     settings: Vec<String>,
 }
 
-impl Globals {
-    /// Reads a dump of globals, which must be whole.
-    pub(crate) fn read(dump: Dump) -> Result<Self, RestoreError> {
-        let Dump { name, reader, promise } = dump;
-        let broken = |source| RestoreError::Dump { dump: name.clone(), source };
-        let mut text = Vec::new();
-        if reader.take(LIMIT).read_to_end(&mut text).is_err() {
-            return Err(broken(LoadError::Unread));
-        }
-        let mut scanner = Scanner::new(Engine::Postgres, Content::Globals);
-        scanner.feed(&text);
-        scanner.finish().map_err(|cause: NotWhole| broken(cause.into()))?;
-        if let Some(promise) = promise {
-            promise.check()?;
-        }
-        Ok(Self::of(&String::from_utf8_lossy(&text)))
-    }
-
-    fn of(text: &str) -> Self {
+impl Roles {
+    /// Those of a dump.
+    pub(crate) fn of(text: &str) -> Self {
         let (roles, settings) = text.split_once(GLOBALS_SETTINGS).unwrap_or((text, ""));
         Self { roles: statements(roles), settings: statements(settings) }
+    }
+
+    /// What the server says of its databases now, and of no role.
+    pub(crate) fn of_live(client: &Client<'_>) -> Result<Self, RestoreError> {
+        Ok(Self { roles: Vec::new(), settings: statements(&client.settings()?) })
     }
 
     /// Makes the roles that this server lacks, with all that is said of them. Of those that it has nothing is changed:
@@ -208,9 +192,9 @@ REVOKE CONNECT ON DATABASE freight FROM PUBLIC;
 
     #[test]
     fn only_roles_that_are_missing_are_made_with_all_that_is_theirs() {
-        let globals = Globals::of(TEXT);
+        let roles = Roles::of(TEXT);
         let known = ["freight".to_owned(), "billing_owner".to_owned()].into();
-        let (names, sql) = globals.missing(&known);
+        let (names, sql) = roles.missing(&known);
         assert_eq!(names, ["odd \"one\"", "reporting"]);
         let expected = r#"CREATE ROLE "odd ""one""";
 ALTER ROLE "odd ""one""" WITH NOLOGIN;
@@ -229,7 +213,7 @@ ALTER ROLE reporting IN DATABASE "new" SET search_path TO 'a';
 GRANT CONNECT ON DATABASE "new" TO reporting;
 REVOKE CONNECT ON DATABASE "new" FROM PUBLIC;
 "#;
-        assert_eq!(Globals::of(TEXT).settings_of("freight", "new"), expected);
+        assert_eq!(Roles::of(TEXT).settings_of("freight", "new"), expected);
     }
 
     #[test]

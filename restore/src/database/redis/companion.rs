@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Read};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -54,11 +55,11 @@ exec $name --raw -p "$1""#;
 pub(super) struct Lent(Lease);
 
 impl Lent {
-    /// Removes what dead runs have left, and makes room for something new.
-    pub(super) fn new() -> Result<Self, ScratchError> {
-        let folder = std::env::temp_dir();
-        shipshape_core::stack::scratch::sweep(&folder);
-        Lease::take(&folder).map(Self)
+    /// Removes what dead runs have left, and makes room for something new. The folder is one of the state: there every run
+    /// of the machine sees whether this one lives, which need not be so of `/tmp` (systemd, `PrivateTmp=`).
+    pub(super) fn new(folder: &Path) -> Result<Self, ScratchError> {
+        shipshape_core::stack::scratch::sweep(folder);
+        Lease::take(folder).map(Self)
     }
 }
 

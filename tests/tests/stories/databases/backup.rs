@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{Exit, Finished, Project, shell};
 
@@ -49,7 +49,7 @@ fn the_fleet_is_copied_with_each_of_its_databases_and_the_next_run_stores_only_w
 
     let first = fleet.run("backup", &[]).gets_done();
 
-    assert_eq!(names(&first), ["cache", "fleetbase", "files", "config"]);
+    assert_eq!(names(&first), ["cache", "database-globals", "fleetbase", "files", "config"]);
     let database = payload(&first, "fleetbase");
     assert_eq!((&database["engine"], &database["service"]), (&"mariadb".into(), &"database".into()));
     assert!(database["server_version"].as_str().unwrap().starts_with("11.8"), "{database}");
@@ -218,20 +218,36 @@ fn ten_thousand_tables_a_row_of_64_mib_and_an_empty_database_are_copied() {
 }
 
 #[test]
-fn a_database_that_lost_its_rows_or_is_gone_is_an_alert() {
+fn a_database_that_lost_its_rows_or_is_gone_is_told_and_its_last_copies_stay_until_that_is_accepted() {
     let project = Project::of(MARIADB);
+    project.configure("", "[backup.keep]\nlast = 1\ndaily = 1");
     project.up();
     project.sql("database", "CREATE TABLE orders (x INT); INSERT INTO orders VALUES (1), (2); CREATE DATABASE old");
-    project.run("backup", &[]).exits_with(Exit::Ok);
+    let good = project.backup();
     project.sql("database", "DELETE FROM orders");
-
     let emptied = project.run("backup", &[]).exits_with(Exit::Warning).warns_of("backup.shrunk");
+    assert!(emptied.stdout().contains("no rows, and the last good one had 2 rows"), "{emptied}");
+    assert_eq!(emptied.data()["snapshot"]["shrunk"], json!(["shop"]));
 
-    assert!(emptied.stdout().contains("no rows, and the last one had 2 rows"), "{emptied}");
-    project.sql("database", "DROP DATABASE old");
-    let gone = project.run("backup", &[]).exits_with(Exit::Warning).warns_of("backup.shrunk");
-    assert!(gone.stdout().contains("lacks databases that the last one had: old"), "{gone}");
-    project.run("backup", &[]).exits_with(Exit::Ok);
+    project.sql("database", "INSERT INTO orders VALUES (1), (2); DROP DATABASE old");
+    for _ in 0..3 {
+        let gone = project.run("backup", &[]).exits_with(Exit::Warning).warns_of("backup.shrunk");
+        assert!(gone.stdout().contains("lacks databases that the last good one had: old"), "{gone}");
+        assert!(gone.stdout().contains("--accept-shrunk"), "the hint has the way out: {gone}");
+        assert_eq!((&gone.data()["snapshot"]["shrunk"], &gone.data()["pruned"]), (&json!(["old"]), &Value::Null));
+        // One that was asked for a part is no reason to forget the rest.
+        project.run("backup", &["--only", "shop"]).exits_with(Exit::Ok);
+        project.run("backup", &["prune"]).exits_with(Exit::Ok);
+    }
+    let kept = |id: &str| project.objects().iter().any(|object| object.ends_with(format!("{id}/manifest.json")));
+    assert!(kept(&good), "the last copy of what is gone");
+    let latest = project.run("restore", &["latest", "--dry-run"]).gets_done();
+    assert_eq!(latest.data()["snapshot"]["id"], good.as_str(), "{latest}");
+
+    let accepted = project.run("backup", &["--accept-shrunk"]).exits_with(Exit::Ok);
+    assert_eq!(accepted.data()["snapshot"]["shrunk"], json!([]));
+    project.backup();
+    assert!(!kept(&good), "the new state stands in for the old one");
 }
 
 #[test]

@@ -347,6 +347,28 @@ fn a_database_of_a_profile_that_is_not_in_use_is_left_out_and_one_of_a_foreign_k
 }
 
 #[test]
+fn a_database_of_a_profile_that_was_started_once_and_does_not_run_fails_the_backup() {
+    let project = Project::of(&format!(
+        "{REDIS}  extra:\n    image: shipshape.test/redis:8\n    profiles: [extra]\n    volumes: [extra-data:/data]\nvolumes: {{ extra-data: }}\n"
+    ));
+    project.compose("--profile extra up --detach --wait");
+    project.backup();
+    project.compose("--profile extra stop extra");
+
+    let refused = project.run("backup", &[]).exits_with(Exit::Critical).fails_with("database.not_running");
+
+    refused.says("extra").hints("backup = false");
+    project.compose("--profile extra rm --force --stop extra");
+    let gone = project.run("backup", &[]).exits_with(Exit::Warning).warns_of("backup.shrunk");
+    assert_eq!(gone.data()["snapshot"]["shrunk"][0], "extra");
+    let preview = project.run("backup", &["--dry-run"]).gets_done();
+    let omitted = preview.data()["not_as_files"].as_array().unwrap().clone();
+    let volume = omitted.iter().find(|omitted| omitted["what"] == "extra-data").unwrap();
+    let why = volume["why"].as_str().unwrap();
+    assert!(why.contains("nothing dumps") && why.contains("profile"), "the true reason: {why}");
+}
+
+#[test]
 fn a_database_that_is_named_and_not_there_fails_the_backup() {
     let project = shop();
     project.configure("", "[database.database]\ndatabases = [\"shop\", \"depot\"]");

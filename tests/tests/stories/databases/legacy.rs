@@ -258,3 +258,22 @@ fn a_dump_of_postgresql_takes_the_place_of_the_live_database() {
     freight.run("restore", &[&cut, "--yes"]).exits_with(Exit::Critical).fails_with("dump.cut");
     assert_eq!(state(), before);
 }
+
+#[test]
+fn a_large_load_pauses_the_server_s_statistics_and_leaves_them_made_and_switched_on() {
+    let fleet = Project::seeded("fleet");
+    fleet.sql("database", "CREATE TABLE many (id INT PRIMARY KEY) SELECT seq AS id FROM seq_1_to_120000");
+    let dump = old_dump(&fleet);
+    fleet.sql("database", "SET GLOBAL log_output = 'TABLE', GLOBAL general_log = 1");
+
+    fleet.run("restore", &[dump.to_str().unwrap(), "--yes"]).gets_done();
+
+    let asked = "SELECT argument FROM mysql.general_log WHERE argument RLIKE '^(SET GLOBAL innodb_stats|ANALYZE)' ORDER BY event_time";
+    let told: Vec<String> = fleet.sql("database", asked).lines().map(|line| line[..30].to_owned()).collect();
+    let expected =
+        ["SET GLOBAL innodb_stats_auto_r", "ANALYZE TABLE `drivers`, `many", "SET GLOBAL innodb_stats_auto_r"];
+    assert_eq!(told, expected);
+    assert_eq!(fleet.sql("database", "SELECT @@GLOBAL.innodb_stats_auto_recalc"), "1");
+    let rows = "SELECT n_rows > 100000 FROM mysql.innodb_table_stats WHERE database_name = 'fleetbase' AND table_name = 'many'";
+    assert_eq!(fleet.sql("database", rows), "1");
+}

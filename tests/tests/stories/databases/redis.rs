@@ -145,3 +145,23 @@ fn a_restore_that_is_killed_while_the_server_takes_over_is_mended_by_the_next_on
         project.redis("cache", "SET witness now\nDEL key:1");
     }
 }
+
+#[test]
+fn a_name_for_what_has_none_is_refused_and_what_is_live_stays() {
+    let project = server("");
+    project.redis("cache", "SET a then");
+    project.backup();
+    let folder = project.path("copy").display().to_string();
+    project.run("restore", &["latest", "--only", "cache", "--into", &folder]).gets_done();
+    let copy = shell(&format!("find '{folder}' -name '*.rdb'")).trim().to_owned();
+    project.redis("cache", "SET a now");
+
+    for words in [
+        &["latest", "--only", "cache", "--into", "foo"][..],
+        &[&copy, "--into", "foo"],
+        &[&copy, "--database", "foo", "--yes"],
+    ] {
+        project.run("restore", words).exits_with(Exit::Unknown).fails_with("usage").says("foo").hints("./DIR");
+        assert_eq!(project.redis("cache", "GET a"), "now", "{words:?}");
+    }
+}

@@ -172,6 +172,10 @@ fn a_volume_that_is_not_here_is_asked_for_and_found_under_another_project() {
     let other = Project::on(project.duplicate(), "");
     let refused = other.run("restore", &["latest", "--yes", "--only", "files"]).exits_with(Exit::Unknown);
     refused.fails_with("volume.missing").hints("docker compose up --no-start");
+    // Nobody is asked, nor told that all is well, where the answer cannot help.
+    for words in [["latest", "--only", "files"].as_slice(), &["latest", "--only", "files", "--dry-run"]] {
+        other.run("restore", words).exits_with(Exit::Unknown).fails_with("volume.missing");
+    }
     other.run("restore", &["latest", "--yes", "--path", "settings.conf"]).gets_done();
     fs::write(other.app(".env"), format!("COMPOSE_PROJECT_NAME={}\n", other.name())).unwrap();
     other.compose("up --no-start");
@@ -236,6 +240,81 @@ fn a_volume_that_cannot_be_read_fails_the_backup_unless_it_is_left_out() {
     project.run("backup", &[]).exits_with(Exit::Unknown).fails_with("volume.unknown").hints("remote");
     project.configure("", "[backup]\nexclude_volumes = ['remote']\n");
     project.backup();
+}
+
+#[test]
+fn a_folder_that_is_not_there_fails_the_backup_unless_services_only_read_it() {
+    let outside = elsewhere();
+    let media = outside.path().join("media");
+    let text = |end: &str| {
+        let media = media.display();
+        format!("services:\n  application: {{ image: shipshape.test/app:1, volumes: ['{media}:/media{end}'] }}\n")
+    };
+    let project = Project::of(&text(""));
+    let refused = project.run("backup", &[]).exits_with(Exit::Critical).fails_with("volume.unreachable");
+    refused.says("media").hints("exclude = [");
+    project.run("backup", &["--dry-run"]).exits_with(Exit::Critical);
+    assert!(project.store_is_empty());
+    project.configure("", &format!("[backup]\nexclude = ['{}']\n", media.display()));
+    project.backup();
+    project.configure("", "");
+    project.write("compose.yaml", text(":ro"));
+    let preview = project.run("backup", &["--dry-run"]).exits_with(Exit::Ok);
+    assert!(
+        preview.data()["not_as_files"].to_string().contains("it is not there, and services only read it"),
+        "{preview}"
+    );
+    project.backup();
+}
+
+#[test]
+fn files_elsewhere_that_the_stack_needs_are_named_unless_they_are_sources() {
+    let outside = elsewhere();
+    let at = |name: &str| outside.path().join("read").join(name).display().to_string();
+    let needed = ["app.env", "key", "more.yaml"];
+    for name in needed {
+        fs::write(at(name), if name == "more.yaml" { "services: {}\n" } else { "KEY=x\n" }).unwrap();
+    }
+    let project = Project::of(&format!(
+        "include:\n  - {}\nservices:\n  application:\n    image: shipshape.test/app:1\n    env_file:\n      - {}\n    \
+         healthcheck: {{ test: [CMD, /bin/true] }}\nsecrets:\n  key: {{ file: {} }}\n",
+        at("more.yaml"),
+        at("app.env"),
+        at("key")
+    ));
+    let preview = project.run("backup", &["--dry-run"]).exits_with(Exit::Warning).warns_of("config.outside");
+    let told = preview.data()["not_as_files"].to_string();
+    for name in needed {
+        assert!(told.contains(&at(name)), "{name}: {told}");
+    }
+    assert!(!told.contains("/bin/true"), "a word that happens to be a file is not meant: {told}");
+    project.run("backup", &[]).exits_with(Exit::Warning).warns_of("config.outside").hints(&at("app.env"));
+    project.configure("", &format!("[backup]\nfiles = ['.', '{}']\n", outside.path().join("read").display()));
+    let copy = project.restored_files(&project.backup());
+    assert!(copy.join(at("key").trim_start_matches('/')).exists());
+}
+
+#[test]
+fn a_server_that_is_left_out_is_told_with_its_reason_and_may_be_copied_at_rest() {
+    let project = Project::of(
+        "services:\n  database:\n    image: shipshape.test/mariadb:11.8\n    \
+         environment: { MYSQL_ROOT_PASSWORD: pw, MYSQL_DATABASE: shop }\n    volumes: ['data:/var/lib/mysql']\n    \
+         healthcheck: { test: [CMD, mariadb-admin, ping, --host=127.0.0.1, --silent], interval: 1s, retries: 60 }\n  \
+         keeper: { image: 'shipshape.test/app:1', command: [run, keeper], volumes: ['data:/data'] }\nvolumes:\n  data:\n",
+    );
+    project.up();
+    project.configure("", "[backup]\nstop = ['database']\n");
+    project.run("backup", &[]).fails_with("quiesce.is_dumped").hints("[backup] files");
+    project.configure("", "[database.database]\nbackup = false\n");
+    let preview = project.run("backup", &["--dry-run"]).exits_with(Exit::Ok);
+    let told = preview.data()["not_as_files"].to_string();
+    assert!(told.contains("the service database is left out by the configuration"), "{told}");
+    let folder = folder_of(&project, "data");
+    let orders = format!("[backup]\nstop = ['database', 'keeper']\nfiles = ['.', '{}']\n", folder.display());
+    project.configure("", &format!("{orders}[database.database]\nbackup = false\n"));
+    let copy = project.restored_files(&project.backup());
+    assert!(copy.join(folder.strip_prefix("/").unwrap()).join("ibdata1").exists());
+    assert_eq!(project.sql("database", "SELECT 1"), "1", "it runs again");
 }
 
 impl Project {
