@@ -45,12 +45,12 @@ pub(crate) fn run(args: &RunArgs, run: &Run) -> Result<Outcome, Failure> {
     }
     let meant = target::meant(&args.target, run)?;
     let keys = Keys::new(&meant.config, &args.recipient, args.compression, args.no_encryption)?;
-    let surroundings = Surroundings::look(&meant)?;
+    let state = StateDir::open(run.common())?;
+    let surroundings = Surroundings::look(&meant)?.owned(&meant, &state);
     let orders = Orders::new(&meant.config.backup, &surroundings, &args.only)?;
     if args.dry_run {
         return preview::run(args, &meant, &keys, &surroundings, run);
     }
-    let state = StateDir::open(run.common())?;
     let lock = target::lock(&state, &meant.place)?;
     // Before the store is looked at: services must run again tonight, too, if its disk is not there.
     let desk = Desk { state: &state, place: &meant.place.clone() };
@@ -58,7 +58,9 @@ pub(crate) fn run(args: &RunArgs, run: &Run) -> Result<Outcome, Failure> {
     match snapshot(args, run, meant, lock, &keys, &surroundings, &orders) {
         Ok(outcome) => Ok(stuck.filter(|_| quiesce::is_pending(desk)).into_iter().fold(outcome, critical)),
         Err(refused) => {
-            stuck.into_iter().for_each(|notice| run.warn(notice));
+            if let Some(notice) = stuck {
+                run.warn(notice);
+            }
             Err(refused)
         }
     }

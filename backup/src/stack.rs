@@ -6,6 +6,7 @@ use shipshape_core::report::Notice;
 use shipshape_core::run::Outcome;
 use shipshape_core::stack::compose::Compose;
 use shipshape_core::stack::{Service, Stack};
+use shipshape_core::state::StateDir;
 
 use crate::target::Meant;
 
@@ -28,10 +29,15 @@ impl Surroundings {
             return Ok(Self::default());
         }
         let Some(stack) = Compose::look(app_dir)? else { return Ok(Self::default()) };
-        let stack = stack.owned_by(&format!("backup:{}", meant.place));
         let services = stack.services()?;
         let found = database::find(&services, &meant.config.database)?;
         Ok(Self { stack: Some(stack), services, found })
+    }
+
+    /// Marks what is run in services as this backup's: whoever holds the lock of a place in a state folder is the only one.
+    pub(crate) fn owned(self, meant: &Meant, state: &StateDir) -> Self {
+        let owner = format!("backup:{}:{}", meant.place, state.path().display());
+        Self { stack: self.stack.map(|stack| stack.owned_by(&owner)), ..self }
     }
 
     /// Adds to a report which project was looked at, where that is not what Compose would find in the folder by itself.

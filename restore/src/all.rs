@@ -19,10 +19,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use shipshape_core::archive::manifest::PayloadKind;
-use shipshape_core::database::{self, Client, Server};
 use shipshape_core::atomic;
 use shipshape_core::clock::Stopwatch;
 use shipshape_core::config::Config;
+use shipshape_core::database::{self, Client, Server};
 use shipshape_core::error::Failure;
 use shipshape_core::report::Notice;
 use shipshape_core::run::Outcome;

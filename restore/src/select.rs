@@ -169,7 +169,9 @@ pub(crate) fn open(
     let find = |name: &str| catalog::find_place(store.as_ref(), name, named_host, &own_host);
     let place = match find(&app.name) {
         // A name that somebody has typed is meant; that of a folder may be another one here.
-        Err(CatalogError::NoApp { known, .. }) if unknown != Unknown::Refuse && app.dir.is_some() && !known.is_empty() => {
+        Err(CatalogError::NoApp { known, .. })
+            if unknown != Unknown::Refuse && app.dir.is_some() && !known.is_empty() =>
+        {
             let folder = app.dir.clone().unwrap_or_default();
             let identity = identity.as_ref().or(config.restore.identity_file.as_ref());
             let known: Vec<Place> = known.iter().filter_map(|name| find(name).ok()).collect();
@@ -180,8 +182,8 @@ pub(crate) fn open(
     };
     run.app(&place.app);
     let elsewhere = named_host.is_none() && place.host != own_host;
-    let own =
-        (!elsewhere && place.app != app.name).then(|| format!("taken of {}: the store has nothing of {}", place.app, app.name));
+    let own = (!elsewhere && place.app != app.name)
+        .then(|| format!("taken of {}: the store has nothing of {}", place.app, app.name));
     let note =
         elsewhere.then(|| format!("taken from host {}: {own_host} has no snapshot of {}", place.host, place.app));
     let (app, note) = (App { name: place.app.clone(), ..app }, note.or(own));

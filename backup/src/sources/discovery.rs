@@ -98,7 +98,14 @@ impl Known {
         if entry.kind != Kind::Symlink || !self.is_config(&entry.path) {
             return None;
         }
-        let target = source.canonicalize().ok().filter(|target| !self.taken.has(target))?;
+        let target = match source.canonicalize() {
+            // Whoever reads it next will say so.
+            Err(refused) if refused.kind() == std::io::ErrorKind::PermissionDenied => {
+                let entry = Entry { kind: Kind::File, ..entry.clone() };
+                return Some(ConfigFile { entry, source: source.to_owned() });
+            }
+            found => found.ok().filter(|target| !self.taken.has(target))?,
+        };
         let facts = target.metadata().ok().filter(|facts| facts.is_file() && facts.len() <= CONFIG_LIMIT)?;
         let entry = entry_of(&entry.path.0, &facts).filter(|_| !is_database(&target))?;
         Some(ConfigFile { entry, source: target })

@@ -154,13 +154,11 @@ impl Kept {
         if stated.starts_with(app_dir) || self.omitted.iter().any(|omitted| omitted.what == what) {
             return;
         }
-        match of_missing(stated, &uses, &cause) {
-            Some(why) => self.omit(&what, why),
-            None => {
-                let error = VolumeError::NoFolder { path: stated.to_owned(), source: cause };
-                self.unfound.push((root(stated, None), error));
-            }
+        if let Some(why) = of_missing(stated, &uses, &cause) {
+            return self.omit(&what, why);
         }
+        let error = VolumeError::NoFolder { path: stated.to_owned(), source: cause };
+        self.unfound.push((root(stated, None), error));
     }
 
     fn add_folder(&mut self, folder: PathBuf, uses: &[&Use<'_>], app_dir: &Path) {

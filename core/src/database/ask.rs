@@ -8,7 +8,7 @@ use super::error::DatabaseError;
 use super::is_ours;
 
 /// Every row begins with what it is about. Storage engines with transactions: `InnoDB` and its relatives; all others change
-/// while they are dumped. `ME` is how the tables of privileges call the user. A name that is no name for files, such as
+/// while they are dumped. `{me}` is the user, as the tables of privileges call it. A name that is no name for files, such as
 /// that of a folder `lost+found` among the data, is told as `#mysql50#…`, and is no database.
 const MYSQL: &str = r"
 SELECT 'server', VERSION(), @@max_allowed_packet;
@@ -20,14 +20,16 @@ SELECT 'size', TABLE_SCHEMA, CAST(COALESCE(SUM(DATA_LENGTH + INDEX_LENGTH), 0) A
 SELECT 'untransactional', TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES
   WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND ENGINE NOT IN ('InnoDB', 'ROCKSDB', 'TokuDB', 'ndbcluster')
   AND TABLE_SCHEMA NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys');
-SELECT 'versioned', TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'SYSTEM VERSIONED';
-SELECT 'may', PRIVILEGE_TYPE, '%' FROM information_schema.USER_PRIVILEGES WHERE GRANTEE = ME;
-SELECT 'may', PRIVILEGE_TYPE, TABLE_SCHEMA FROM information_schema.SCHEMA_PRIVILEGES WHERE GRANTEE = ME;
-SELECT 'may', 'mysql.proc', '%' FROM information_schema.TABLE_PRIVILEGES WHERE GRANTEE = ME
+SELECT 'versioned', TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'SYSTEM VERSIONED'
+  ORDER BY TABLE_SCHEMA, TABLE_NAME;
+SELECT 'may', PRIVILEGE_TYPE, '%' FROM information_schema.USER_PRIVILEGES WHERE GRANTEE = {me};
+SELECT 'may', PRIVILEGE_TYPE, TABLE_SCHEMA FROM information_schema.SCHEMA_PRIVILEGES WHERE GRANTEE = {me};
+SELECT 'may', 'mysql.proc', '%' FROM information_schema.TABLE_PRIVILEGES WHERE GRANTEE = {me}
   AND TABLE_SCHEMA = 'mysql' AND TABLE_NAME = 'proc' AND PRIVILEGE_TYPE = 'SELECT';
 SELECT 'role', CURRENT_ROLE();
 ";
 
+/// `'keeper'@'%'`: so the tables of privileges have it.
 const ME: &str =
     "CONCAT('''', SUBSTRING_INDEX(CURRENT_USER(), '@', 1), '''@''', SUBSTRING_INDEX(CURRENT_USER(), '@', -1), '''')";
 
@@ -96,14 +98,14 @@ impl Client<'_> {
     /// The statements that give the databases of a PostgreSQL server their settings and rights, as its globals have them.
     pub fn settings(&self) -> Result<String, DatabaseError> {
         let questions = POSTGRES_SETTINGS.split("ORDER BY 1;").filter(|question| !question.trim().is_empty());
-        let asked: String = questions.map(|question| format!("COPY ({question}) TO STDOUT;\n")).collect();
+        let asked: String = questions.map(|question| ["COPY (", question, ") TO STDOUT;\n"].concat()).collect();
         Ok(self.sql(None, &asked)?.into_iter().flatten().map(|statement| statement + "\n").collect())
     }
 }
 
 pub(super) fn mysql(client: &Client<'_>) -> Result<Facts, DatabaseError> {
     // MySQL before 8.0 has no roles, and no function that tells them.
-    let asked = MYSQL.replace("ME;", &format!("{ME};")).replace("ME\n", &format!("{ME}\n"));
+    let asked = MYSQL.replace("{me}", ME);
     let mut rows = client.sql(None, &asked).or_else(|refused| match refused {
         DatabaseError::Client { .. } => client.sql(None, asked.split("SELECT 'role'").next().unwrap_or(&asked)),
         other => Err(other),

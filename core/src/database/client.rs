@@ -406,11 +406,14 @@ fn port_in_command(engine: Engine, command: &[String]) -> Option<u16> {
         Engine::Mysql | Engine::Mariadb => (&["-P", "--port"], &["-P", "--port="]),
         Engine::Redis | Engine::Valkey => (&["--port"], &[]),
     };
-    let value = |(at, word): (usize, &&str)| match separate.contains(word) {
-        true => words.get(at + 1)?.parse().ok(),
-        false => joined.iter().find_map(|prefix| word.strip_prefix(prefix)?.parse().ok()),
+    let value = |(at, word): (usize, &&str)| {
+        if separate.contains(word) {
+            words.get(at + 1)?.parse().ok()
+        } else {
+            joined.iter().find_map(|prefix| word.strip_prefix(prefix)?.parse().ok())
+        }
     };
-    words.iter().enumerate().filter_map(value).last()
+    words.iter().enumerate().rev().find_map(value)
 }
 
 /// `--requirepass VALUE` among the words of a command, or inside one word that a shell will split. A variable is not a

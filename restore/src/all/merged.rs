@@ -69,7 +69,10 @@ mod tests {
     #[test]
     fn lists_are_joined_and_amounts_added() {
         let mut merged = Merged::default();
-        for data in [json!({"restored": [1], "files": 2, "seconds": 0.1}), json!({"restored": [2, 3], "files": 5, "seconds": 0.25, "x": "y"})] {
+        for data in [
+            json!({"restored": [1], "files": 2, "seconds": 0.1}),
+            json!({"restored": [2, 3], "files": 5, "seconds": 0.25, "x": "y"}),
+        ] {
             let warnings = vec![Notice::new("a", "b", "c")];
             merged.add(Some(Outcome { data, warnings, text: "t\n".to_owned(), ..Outcome::ok("") }));
         }

@@ -53,7 +53,8 @@ impl Steps {
         }
         text.push_str(&outcome.text);
         let _ = writeln!(text, "recovered in {}", spoken(took));
-        let verdict = if self.works { "everything is back" } else { "everything is restored, and not all of it works," };
+        let verdict =
+            if self.works { "everything is back" } else { "everything is restored, and not all of it works," };
         let summary = format!("{verdict} in {folder} after {}; {}", spoken(took), outcome.summary);
         Outcome { data, text, summary, ..outcome }
     }

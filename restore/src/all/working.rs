@@ -26,7 +26,8 @@ pub(super) fn missing(stack: &Compose, servers: &[Server]) -> Result<Vec<Notice>
         return Ok(Vec::new());
     }
     let all = gone.join(", ");
-    let message = format!("services mount what is neither here nor in the snapshot: {all}; empty folders take its place");
+    let message =
+        format!("services mount what is neither here nor in the snapshot: {all}; empty folders take its place");
     let hint = "if it should be something else: docker compose down, put it there instead, docker compose up -d --wait; \
          and let backup take it";
     Ok(vec![Notice::new(NO_SOURCE, message, hint)])
@@ -86,8 +87,7 @@ mod tests {
             optional: false,
             built: false,
         };
-        let server =
-            Server { service: service("cache"), engine: Engine::Redis, section: DatabaseSection::default() };
+        let server = Server { service: service("cache"), engine: Engine::Redis, section: DatabaseSection::default() };
         let told = |name: &str| gone(&service(name), std::slice::from_ref(&server)).map(shown).collect::<Vec<_>>();
         assert_eq!(told("cache"), ["/none/redis.conf"]);
         assert_eq!(told("web"), ["/none/data", "/none/redis.conf"]);

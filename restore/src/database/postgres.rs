@@ -91,11 +91,11 @@ impl Way for Postgres {
 
     fn filled(&self, client: &Client<'_>, database: &str) -> Result<BTreeMap<String, bool>, RestoreError> {
         let names: Vec<String> = client.sql(Some(database), TABLES)?.into_iter().flatten().collect();
-        let ask = |name: &String| {
-            format!("COPY (SELECT {}, EXISTS (SELECT 1 FROM ONLY {name})) TO STDOUT;\n", literal(name))
-        };
+        let ask =
+            |name: &String| format!("COPY (SELECT {}, EXISTS (SELECT 1 FROM ONLY {name})) TO STDOUT;\n", literal(name));
         // A table that somebody holds locked is not waited for.
-        let asked = format!("SET row_security = off; SET lock_timeout = '5s';\n{}", names.iter().map(ask).collect::<String>());
+        let asked =
+            format!("SET row_security = off; SET lock_timeout = '5s';\n{}", names.iter().map(ask).collect::<String>());
         load::filled(names, client.sql(Some(database), &asked), "f")
     }
 

@@ -59,7 +59,7 @@ pub(super) fn bring(model: &mut Value, services: &[(&str, Engine)], places: &Pla
             let named = stated.into_iter().flatten().filter_map(|use_| use_.get("source")?.as_str().map(str::to_owned));
             for source in named.collect::<Vec<_>>() {
                 let file = model.get_mut(section).and_then(|all| all.get_mut(&source)?.get_mut("file"));
-                file.into_iter().for_each(|file| drop(lead(file, places, &mut gone)));
+                let _ = file.is_some_and(|file| lead(file, places, &mut gone));
             }
         }
         notices.extend(gone.iter().map(|source| left_out(name, source)));

@@ -38,7 +38,7 @@ pub(super) fn find(snapshot: &Snapshot, room: &Path, unpacked: Option<&Path>) ->
         }
         Err(why) => why,
     };
-    let live = snapshot.app.dir.as_deref().and_then(|dir| Some((dir, Compose::find(dir)?.model().ok()?.clone())));
+    let live = snapshot.app.dir.as_deref().and_then(|dir| Some((dir, Compose::look(dir).ok()??.model().ok()?.clone())));
     let hint = "see that backup takes them: backup --dry-run names the configuration files";
     let told = |what: &str| {
         let message =

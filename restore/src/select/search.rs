@@ -62,6 +62,8 @@ impl Searched<'_> {
 
     /// Those that were in the folder when they were last backed up, as far as their indexes can be read.
     fn of_folder(&self, identity: Option<&Path>) -> Vec<Place> {
+        // One that comes through a pipe can be read once, and is needed for the snapshot.
+        let identity = identity.filter(|path| path.is_file());
         let identities = identity.and_then(|path| Identities::read(path).ok()).unwrap_or_default();
         self.known.iter().filter(|place| self.was_in(place, &identities) == Some(true)).cloned().collect()
     }

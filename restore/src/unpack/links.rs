@@ -8,14 +8,15 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, readlinkat, unlinkat};
 
 use super::UnpackError;
 use crate::beneath::split;
+use crate::content::{CHUNK, fill};
 use crate::stage::Stage;
 use crate::target::{TargetError, path_of};
 
@@ -69,10 +70,34 @@ impl<'s> Place<'s> {
 }
 
 /// Whether a file has this content. One that cannot be read has another. Fails where the content cannot be read.
-pub(super) fn is_same(file: &std::path::Path, content: &mut impl Read) -> std::io::Result<bool> {
-    let mut wanted = Vec::new();
-    content.read_to_end(&mut wanted)?;
-    let mut found = Vec::new();
-    let read = File::open(file).and_then(|file| file.take(wanted.len() as u64 + 1).read_to_end(&mut found));
-    Ok(read.is_ok() && found == wanted)
+pub(super) fn is_same(file: &Path, content: &mut impl Read) -> io::Result<bool> {
+    let mut file = File::open(file).ok();
+    let (mut wanted, mut found) = (vec![0; CHUNK], vec![0; CHUNK]);
+    let mut same = true;
+    loop {
+        let length = fill(content, &mut wanted)?;
+        let read = file.as_mut().and_then(|file| fill(file, &mut found).ok());
+        same &= read.is_some_and(|read| found[..read] == wanted[..length]);
+        if length < wanted.len() {
+            return Ok(same);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_is_the_same_only_if_it_is_as_long() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        for length in [0, 5, CHUNK, CHUNK + 1] {
+            std::fs::write(&file, vec![1; length]).unwrap();
+            let is = |other: &[u8]| is_same(&file, &mut &other[..]).unwrap();
+            assert!(is(&vec![1; length]) && !is(&vec![1; length + 1]));
+            assert!(length == 0 || (!is(&vec![1; length - 1]) && !is(&vec![2; length])));
+        }
+        assert!(!is_same(&folder.path().join("gone"), &mut &b""[..]).unwrap());
+    }
 }

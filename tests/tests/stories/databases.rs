@@ -4,6 +4,7 @@ mod backup;
 mod drill;
 mod faults;
 mod legacy;
+mod projects;
 mod quiesce;
 mod recovery;
 mod redis;

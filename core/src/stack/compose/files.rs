@@ -211,7 +211,9 @@ mod tests {
         let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let at = |name: &str| elsewhere.path().join(name).display().to_string();
         let names = ["base.yml", "flow.env", "item.env", "list.env", "program", "secret"];
-        names.iter().for_each(|name| fs::write(at(name), "").unwrap());
+        for name in names {
+            fs::write(at(name), "").unwrap();
+        }
         let text = format!(
             "services:\n  a: {{image: x, env_file: {}}}\n  b:\n    env_file:\n    - {}\n    - path: {}\n    command: {}\n  \
              c:\n    extends: {{file: {}, service: c}}\n    entrypoint: {}\n",

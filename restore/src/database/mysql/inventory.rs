@@ -95,10 +95,8 @@ impl Inventory {
 
 /// Rows of each table, counted, those of its history too, as a dump has them. Sequences have none.
 pub(super) fn rows(client: &Client<'_>, database: &str) -> Result<BTreeMap<String, u64>, RestoreError> {
-    let asked: String = sources(client, database)?
-        .iter()
-        .map(|(name, from)| format!("SELECT {}, COUNT(*) FROM {from};\n", literal(name)))
-        .collect();
+    let count = |(name, from): &(String, String)| format!("SELECT {}, COUNT(*) FROM {from};\n", literal(name));
+    let asked: String = sources(client, database)?.iter().map(count).collect();
     let answers = client.sql(Some(database), &format!("SET SESSION sql_mode = '';\n{asked}"))?;
     let pair = |row: Vec<String>| {
         let mut row = row.into_iter();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
-use shipshape_core::database::{Client, DatabaseError, Dump, Objects};
+use shipshape_core::database::{Client, DatabaseError, Dump, Objects, is_ours};
 use shipshape_core::machine;
 use shipshape_core::report::Notice;
 
@@ -75,8 +75,25 @@ fn memmem(text: &[u8], wanted: &[u8]) -> Option<usize> {
 /// Around an object that was made while the database had another character set, the client changes that of the database
 /// and back. Without a name, the current one is meant.
 fn of_any_database(text: Vec<u8>, database: &str) -> Vec<u8> {
-    let named = format!("ALTER DATABASE {} ", super::quoted(database));
-    replaced(text, named.as_bytes(), b"ALTER DATABASE ")
+    let quoted = super::quoted(database);
+    let text = replaced(text, format!("ALTER DATABASE {quoted} ").as_bytes(), b"ALTER DATABASE ");
+    if is_ours(database) { without(&text, format!("{quoted}.").as_bytes()) } else { text }
+}
+
+/// MariaDB leaves the database in the columns of a view whose definer may not read it, and nobody has rights on a database
+/// that only restores know. Its name with the time in it means nothing else anywhere.
+fn without(text: &[u8], name: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, others)) = rest.split_first() {
+        if let Some(behind) = rest.strip_prefix(name) {
+            rest = behind;
+        } else {
+            out.push(*first);
+            rest = others;
+        }
+    }
+    out
 }
 
 fn replaced(text: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
@@ -161,6 +178,15 @@ mod tests {
         let text = b"x\nALTER DATABASE `a``b` CHARACTER SET latin1 ;\n  ALTER DATABASE `a``b` y\n".to_vec();
         let changed = String::from_utf8(of_any_database(text, "a`b")).unwrap();
         assert_eq!(changed, "x\nALTER DATABASE CHARACTER SET latin1 ;\n  ALTER DATABASE `a``b` y\n");
+    }
+
+    #[test]
+    fn a_view_names_no_database_that_only_restores_know() {
+        let of = |name: &str| format!("VIEW `v` AS select sum(`{name}`.`t`.`n`), `{name}`.`f`() from `t`");
+        let ours = "a__restore_20261120T020000";
+        let told = |name: &str| String::from_utf8(of_any_database(of(name).into_bytes(), name)).unwrap();
+        assert_eq!(told(ours), "VIEW `v` AS select sum(`t`.`n`), `f`() from `t`");
+        assert_eq!(told("shop"), of("shop"));
     }
 
     #[test]

@@ -91,7 +91,14 @@ fn a_drill_that_finds_fewer_rows_than_the_manifest_says_which_and_how_many() {
 #[test]
 fn postgresql_is_rehearsed_with_its_roles_and_needs_the_identity_that_is_lent_for_one_run() {
     let project = Project::seeded("postgres");
+    let check = "[[restore.drill.check]]\ndatabase = \"freight\"\nsql = \"select 1; -- one\"\nequals = \"1\"\n";
+    project.configure("", check);
     project.backup();
+    let (here, away) = (project.etc("identity.txt"), project.etc("away.txt"));
+    fs::rename(&here, &away).unwrap();
+    let gone = project.run("restore", &["drill"]).exits_with(Exit::Unknown).fails_with("drill.no_identity");
+    gone.says("is not there").hints("lend it for one run: restore drill --identity");
+    fs::rename(&away, &here).unwrap();
     let config = fs::read_to_string(project.etc("shipshape.toml")).unwrap();
     let without: Vec<&str> = config.lines().filter(|line| !line.starts_with("identity_file")).collect();
     fs::write(project.etc("shipshape.toml"), without.join("\n") + "\n").unwrap();

@@ -378,3 +378,16 @@ fn a_database_that_is_named_and_not_there_fails_the_backup() {
     project.configure("", "[database.databas]\ndatabases = [\"shop\"]");
     project.run("backup", &[]).exits_with(Exit::Unknown).fails_with("database.no_such_service").hints("database");
 }
+
+#[test]
+fn what_a_killed_backup_has_left_in_the_container_is_ended_by_the_next_one() {
+    let project = shop();
+    hold_a_table(&project);
+    let running = in_the_middle(&project);
+    running.signal("KILL");
+    running.wait();
+    assert_eq!(dumps_in(&project), 1, "nobody was left to end it");
+
+    project.run("backup", &["--only", "config"]).gets_done();
+    assert_eq!(dumps_in(&project), 0);
+}

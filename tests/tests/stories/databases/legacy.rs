@@ -75,7 +75,11 @@ fn a_dump_of_the_old_script_takes_the_place_of_the_live_database_and_undo_brings
     fleet.run("restore", &[dump.to_str().unwrap()]).exits_with(Exit::Unknown).fails_with("restore.needs_yes");
     assert_eq!(content(&fleet, "fleetbase"), damaged);
 
-    let done = fleet.run("restore", &[dump.to_str().unwrap(), "--yes"]).gets_done().warns_of("restore.carried_over");
+    let words = [dump.to_str().unwrap(), "--yes"];
+    fleet.run("restore", &words).exits_with(Exit::Unknown).fails_with("restore.partial").says("the tables later");
+    assert_eq!(content(&fleet, "fleetbase"), damaged);
+
+    let done = fleet.run("restore", &[words[0], "--yes", "--partial"]).gets_done().warns_of("restore.carried_over");
     // The old script dumps no routines and no events: those of the live database stay, as an owner expects.
     assert_eq!(content(&fleet, "fleetbase"), before, "{done}");
     let kept = done.data()["restored"][0]["kept"].as_str().unwrap().to_owned();
@@ -247,16 +251,81 @@ fn a_dump_of_postgresql_takes_the_place_of_the_live_database() {
     shell(&format!("docker exec {container} sh -c '{login}' | gzip >'{}'", dump.display()));
     let custom = freight.path("freight.dump").display().to_string();
     shell(&format!("docker exec {container} sh -c '{login} --format=custom' >'{custom}'"));
-    freight.sql("database", "CREATE TABLE later (id int); INSERT INTO later VALUES (1)");
+    let parts = ["--schema=billing", "--schema-only"].map(|flag| {
+        let path = freight.path(&format!("{flag}.sql")).display().to_string();
+        shell(&format!("docker exec {container} sh -c '{login} {flag}' >'{path}'"));
+        path
+    });
+    freight.sql(
+        "database",
+        "CREATE TABLE later (id int); INSERT INTO later VALUES (1);
+         ALTER DATABASE freight SET timezone = 'Asia/Tokyo'; ALTER DATABASE freight CONNECTION LIMIT 50;
+         ALTER ROLE reporting IN DATABASE freight SET search_path = billing, public;
+         REVOKE CONNECT ON DATABASE freight FROM PUBLIC; GRANT CONNECT ON DATABASE freight TO reporting;
+         COMMENT ON DATABASE freight IS 'it''s \\ live'",
+    );
     let damaged = state();
+    let settings = || {
+        freight.sql(
+            "database",
+            "SELECT datconnlimit, datacl, shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'freight';
+             SELECT setrole::regrole, setconfig FROM pg_db_role_setting s JOIN pg_database d ON d.oid = setdatabase
+             WHERE datname = 'freight' ORDER BY 1",
+        )
+    };
+    let set = settings();
+    for (path, words) in parts.iter().zip(["public.customers, ", "all rows of billing.invoices, public.customers, "]) {
+        let refused = freight.run("restore", &[path, "--yes"]).exits_with(Exit::Unknown).fails_with("restore.partial");
+        refused.says(words);
+        assert_eq!(state(), damaged, "{path}");
+    }
 
     freight.run("restore", &[&custom, "--yes"]).exits_with(Exit::Unknown).hints("pg_restore");
     assert_eq!(state(), damaged);
-    freight.run("restore", &[dump.to_str().unwrap(), "--yes"]).gets_done();
+    freight.run("restore", &[dump.to_str().unwrap(), "--yes", "--partial"]).gets_done().warns_of("restore.partial");
     assert_eq!(state(), before);
+    assert_eq!(settings(), set, "a dump of a database alone knows nothing of its settings and rights");
     let cut = changed(&freight, &dump, "cut.sql", "head -n -20");
     freight.run("restore", &[&cut, "--yes"]).exits_with(Exit::Critical).fails_with("dump.cut");
     assert_eq!(state(), before);
+}
+
+#[test]
+fn a_dump_of_a_part_takes_the_place_of_the_whole_only_if_that_is_said_twice() {
+    let fleet = Project::seeded("fleet");
+    let before = content(&fleet, "fleetbase");
+    let dumped = |name: &str, words: &str| {
+        let path = fleet.path(name).display().to_string();
+        let line = format!("MYSQL_PWD=$MYSQL_ROOT_PASSWORD exec mariadb-dump -u root {words}");
+        shell(&format!("docker exec {} sh -c '{line}' | gzip >'{path}'", fleet.container("database")));
+        path
+    };
+    let (part, bare) = (dumped("part.sql.gz", "fleetbase vehicles"), dumped("bare.sql.gz", "--no-data fleetbase"));
+
+    let seen = fleet.run("restore", &[&part, "--dry-run"]).exits_with(Exit::Warning).warns_of("restore.partial");
+    assert_eq!(seen.data()["lacks"]["tables"], serde_json::json!(["drivers", "order_log", "orders"]));
+    for (path, words) in [(&part, "the tables drivers, order_log, orders"), (&bare, "all rows of")] {
+        let refused = fleet.run("restore", &[path, "--yes"]).exits_with(Exit::Unknown).fails_with("restore.partial");
+        refused.says(words).hints("--into");
+        assert_eq!(content(&fleet, "fleetbase"), before, "{path}");
+        assert_eq!(databases(&fleet), ["fleetbase"]);
+    }
+    fleet.run("restore", &[&part, "--into", "beside"]).exits_with(Exit::Ok);
+    fleet.sql("database", "DROP DATABASE beside");
+
+    // A dump of another database does not take the place of the only one that is there.
+    let other = changed(&fleet, &PathBuf::from(&part), "other.sql", "sed 's/Database: fleetbase/Database: shop/'");
+    for flag in ["--dry-run", "--yes"] {
+        let refused = fleet.run("restore", &[&other, flag, "--partial"]).exits_with(Exit::Unknown);
+        refused.fails_with("restore.which_database").says("shop").hints("--database fleetbase");
+    }
+    assert_eq!(content(&fleet, "fleetbase"), before);
+
+    let done = fleet.run("restore", &[&part, "--yes", "--partial"]).exits_with(Exit::Warning);
+    done.warns_of("restore.partial");
+    assert_eq!(fleet.sql("database", "SHOW TABLES LIKE 'orders'"), "");
+    fleet.run("restore", &["undo", "--yes"]).gets_done();
+    assert_eq!(content(&fleet, "fleetbase"), before);
 }
 
 #[test]

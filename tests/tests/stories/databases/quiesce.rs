@@ -165,3 +165,44 @@ fn orders_that_make_no_sense_are_refused_before_anything_happens() {
     }
     assert!(project.objects().is_empty());
 }
+
+/// A service that takes its whole time to end.
+const STUBBORN: &str = "
+services:
+  stubborn:
+    image: shipshape.test/app:1
+    entrypoint: [sh, -c, 'trap : TERM; while :; do sleep 1; done']
+    stop_grace_period: 6s
+";
+
+#[test]
+fn a_service_that_is_still_on_its_way_down_is_started_when_it_has_arrived() {
+    let project = Project::of(STUBBORN);
+    project.up();
+    project.configure("", "[backup]\nstop = [\"stubborn\"]\n");
+    let backup = project.launch("backup").start();
+    wait_until("the journal should be there", || journals(&project) == 1);
+    sleep(Duration::from_secs(1));
+    backup.signal("KILL");
+    backup.wait();
+    assert_eq!(running(&project, "stubborn").len(), 1, "it takes its time");
+
+    project.configure("", "");
+    project.run("backup", &[]).exits_with(Exit::Warning).warns_of("quiesce.recovered");
+    sleep(Duration::from_secs(8));
+    assert_eq!(running(&project, "stubborn").len(), 1, "it runs, and goes on");
+    assert_eq!(journals(&project), 0);
+}
+
+#[test]
+fn what_a_killed_run_has_stopped_is_started_though_the_store_is_not_there() {
+    let project = application();
+    let before = running(&project, QUIET);
+    project.backup();
+    let backup = half_way(&project);
+    backup.signal("KILL");
+    backup.wait();
+    fs::rename(project.path("store"), project.path("elsewhere")).unwrap();
+    project.run("backup", &[]).fails_with("store.missing").warns_of("quiesce.recovered");
+    assert_eq!(running(&project, QUIET), before);
+}

@@ -104,9 +104,9 @@ fn one_command_brings_a_fleet_back_onto_an_empty_server() {
     let data = restored.data();
     assert!(data["recovery_s"].as_f64().unwrap() > 0.0, "{restored}");
     let steps: Vec<&str> = data["steps"].as_array().unwrap().iter().filter_map(|step| step["step"].as_str()).collect();
-    assert_eq!(steps.len(), 5, "{restored}");
-    assert!(steps[0].contains("configuration") && steps[2].contains("cache, database"), "{restored}");
-    assert_eq!(restored.stderr().matches("restore: ").count(), 5, "each step is told: {restored}");
+    assert_eq!(steps.len(), 6, "{restored}");
+    assert!(steps[0].contains("configuration") && steps[3].contains("cache, database"), "{restored}");
+    assert_eq!(restored.stderr().matches("restore: ").count(), 6, "each step is told: {restored}");
     let running = fleet.compose("ps --services --filter status=running");
     assert_eq!(running.lines().count(), 8, "{running}");
     assert!(!restored.stdout().contains("__before_"), "there was nothing to keep: {restored}");
@@ -239,4 +239,117 @@ fn a_service_that_does_not_come_up_is_named_and_the_data_stays() {
 
     assert!(restored.stdout().contains("worker did not come up"), "{restored}");
     assert_eq!(project.redis("cache", "GET a"), "1");
+}
+
+/// Servers that mount their settings as folders.
+const SETTINGS: &str = r#"services:
+  database:
+    image: shipshape.test/mariadb:11.8
+    environment: { MARIADB_ROOT_PASSWORD: "${ROOT_PASSWORD}", MARIADB_DATABASE: fleetbase }
+    volumes: ['data:/var/lib/mysql', './conf.d:/etc/mysql/conf.d:ro']
+    healthcheck: { test: [CMD, mariadb-admin, ping, --host=127.0.0.1, --silent], interval: 2s, timeout: 5s, retries: 60 }
+  cache:
+    image: shipshape.test/redis:8
+    command: [redis-server, /usr/local/etc/redis/redis.conf]
+    volumes: ['./redis:/usr/local/etc/redis:ro']
+volumes:
+  data:
+"#;
+
+#[test]
+fn a_clone_without_its_env_comes_back_with_the_settings_that_its_servers_mount() {
+    let project = Project::of(SETTINGS);
+    let environment = fs::read_to_string(project.app(".env")).unwrap();
+    project.write(".env", format!("{environment}ROOT_PASSWORD=its-own\n"));
+    project.write("conf.d/own.cnf", "[mysqld]\nmax_connections = 77\n");
+    project.write("redis/redis.conf", "databases 5\n");
+    project.up();
+    project.sql("database", "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1), (2)");
+    project.redis("cache", "SET a 1");
+    let id = project.backup();
+    project.run("restore", &["drill"]).exits_with(Exit::Ok);
+    project.compose("down --volumes");
+    fs::remove_dir_all(project.path("app")).unwrap();
+    project.write("compose.yaml", format!("# newer\n{SETTINGS}"));
+
+    let preview = everything_restored(&project, "--dry-run --format text");
+    assert!(preview.stdout().contains("these differ, and become those of the snapshot: compose.yaml\n"), "{preview}");
+    let restored = everything_restored(&project, "--yes").exits_with(Exit::Ok);
+
+    let is_as_it_was = |project: &Project| {
+        assert_eq!(project.sql("database", "SELECT COUNT(*), @@max_connections FROM t"), "2\t77");
+        assert_eq!(project.redis("cache", "GET a\nCONFIG GET databases"), "1\ndatabases\n5");
+    };
+    is_as_it_was(&project);
+    assert_eq!(fs::read_to_string(project.app("compose.yaml")).unwrap(), SETTINGS);
+    assert!(restored.stdout().contains("everything is back"), "{restored}");
+
+    // A store with several applications, of which none is called like the folder.
+    let other = project.path("other");
+    fs::create_dir_all(&other).unwrap();
+    fs::write(other.join("x"), "x").unwrap();
+    let line = "env -u SHIPSHAPE_CONFIG backup --no-encryption";
+    project.sh(&format!("{line} --store '{}' --app '{}'", project.path("store").display(), other.display()));
+    everything_restored(&project, "--yes").exits_with(Exit::Ok);
+    is_as_it_was(&project);
+    let elsewhere = project.path("elsewhere");
+    let to = |words: &str| {
+        let (store, identity) = (project.path("store"), project.etc("identity.txt"));
+        let (store, identity, state) =
+            (store.display(), identity.display(), project.path("state-2").display().to_string());
+        let line = format!(
+            "cd / && env -u SHIPSHAPE_CONFIG SHIPSHAPE_STATE='{state}' restore {words} --all --store '{store}'"
+        );
+        project.sh(&format!("{line} --identity '{identity}' --app '{}'", elsewhere.display()))
+    };
+    let refused = to("latest").exits_with(Exit::Unknown).fails_with("snapshot.no_app");
+    refused.hints("name the snapshot by its id");
+    project.compose("down --volumes");
+    to(&id).exits_with(Exit::Ok);
+    is_as_it_was(&project);
+}
+
+#[test]
+fn what_services_mount_and_no_snapshot_has_is_told_by_a_drill_and_by_a_recovery() {
+    let outside = tempfile::tempdir().unwrap();
+    let file = outside.path().join("extra.conf");
+    fs::write(&file, "x").unwrap();
+    let project = Project::of(&format!(
+        "services:\n  cache:\n    image: shipshape.test/redis:8\n    volumes: ['{}:/etc/extra.conf:ro']\n",
+        file.display()
+    ));
+    project.up();
+    project.redis("cache", "SET a 1");
+    project.backup();
+
+    let drill = project.run("restore", &["drill"]).exits_with(Exit::Warning).warns_of("drill.settings");
+    assert!(drill.stdout().contains(&file.display().to_string()), "{drill}");
+
+    project.compose("down --volumes");
+    fs::remove_dir_all(project.path("app")).unwrap();
+    fs::remove_file(&file).unwrap();
+    let restored = everything_restored(&project, "").exits_with(Exit::Warning).warns_of("restore.no_source");
+    assert!(restored.stdout().contains(&file.display().to_string()), "{restored}");
+    assert_eq!(project.redis("cache", "GET a"), "1");
+}
+
+#[test]
+fn a_server_that_does_not_come_up_says_itself_why() {
+    let outside = tempfile::tempdir().unwrap();
+    fs::write(outside.path().join("redis.conf"), "databases 5\n").unwrap();
+    let project = Project::of(&format!(
+        "services:\n  cache:\n    image: shipshape.test/redis:8\n    command: [redis-server, /etc/own/redis.conf]\n    \
+         volumes: ['{}:/etc/own:ro']\n",
+        outside.path().display()
+    ));
+    project.up();
+    project.backup();
+    project.compose("down --volumes");
+    fs::remove_dir_all(project.path("app")).unwrap();
+    fs::remove_file(outside.path().join("redis.conf")).unwrap();
+
+    everything_restored(&project, "")
+        .exits_with(Exit::Critical)
+        .fails_with("restore.not_up")
+        .says("can't open config file '/etc/own/redis.conf'");
 }

@@ -365,7 +365,7 @@ fn files_that_cannot_be_swapped_take_the_databases_back_with_them() {
 
 /// What is said of the database as a whole.
 const SETTINGS: &str = "SELECT unnest(setconfig) FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
-  WHERE d.datname = 'freight' ORDER BY 1; SELECT datacl, shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'freight'";
+  WHERE d.datname = 'freight' ORDER BY 1; SELECT datconnlimit, datacl, shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'freight'";
 
 #[test]
 fn a_database_and_its_roles_come_back_to_a_server_that_has_lost_them() {

@@ -56,6 +56,7 @@ SELECT nextval('numbers');
 REFRESH MATERIALIZED VIEW counted;
 GRANT SELECT ON customers TO "odd ""role""";
 ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO keeper;
+ALTER DATABASE freight CONNECTION LIMIT 50;
 ALTER DATABASE freight SET work_mem = '7MB';
 ALTER ROLE keeper IN DATABASE freight SET search_path = "Odd Schema", public;
 ALTER ROLE keeper IN DATABASE freight SET application_name = 'it''s "one"';
