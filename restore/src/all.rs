@@ -129,14 +129,14 @@ impl Target {
         let is_config = |kind: PayloadKind| kind == PayloadKind::Config;
         let is_database = |kind: PayloadKind| kind == PayloadKind::Database;
         let mut back = merged::Merged::default();
-        back.add(self.bring(with, &snapshot, steps, "the configuration comes back", is_config)?);
+        back.add(bring(with, &snapshot, steps, "the configuration comes back", is_config)?);
         if let Some(stack) = Compose::look(&self.folder)? {
             steps.step("volumes are made", || Ok(stack.make_volumes()?))?;
         } else if !services_of(&snapshot).is_empty() {
             return Err(AllError::NoProject { folder: shown(&self.folder) }.into());
         }
         let what = "files and volumes come back";
-        back.add(self.bring(with, &snapshot, steps, what, |kind| !is_config(kind) && !is_database(kind))?);
+        back.add(bring(with, &snapshot, steps, what, |kind| !is_config(kind) && !is_database(kind))?);
         // The configuration of the tools themselves may just have come back, and the rest of what describes the services.
         let config = Config::load(&with.args.common, self.folder.to_str()).unwrap_or_else(|_| with.config.clone());
         let with = &With { config: &config, ..*with };
@@ -145,25 +145,8 @@ impl Target {
             look_for_sources(with, &stack, &servers, steps)?;
             start_servers(&stack, &servers, steps)?;
         }
-        back.add(self.bring(with, &snapshot, steps, "databases come back", is_database)?);
+        back.add(bring(with, &snapshot, steps, "databases come back", is_database)?);
         self.finished(with, &snapshot, back.outcome(&snapshot), steps)
-    }
-
-    /// Restores the payloads of some kinds, if there are any.
-    fn bring(
-        &self,
-        with: &With<'_>,
-        snapshot: &Snapshot,
-        steps: &mut Steps,
-        what: &str,
-        is_wanted: impl Fn(PayloadKind) -> bool,
-    ) -> Result<Option<Outcome>, Failure> {
-        let wanted = snapshot.manifest.payloads.iter().filter(|payload| is_wanted(payload.kind));
-        let names: Vec<String> = wanted.map(|payload| payload.name.clone()).collect();
-        if names.is_empty() {
-            return Ok(None);
-        }
-        steps.step(what, || in_place(with, snapshot, names)).map(Some)
     }
 
     /// Everything is back: now it starts, and must work.
@@ -205,6 +188,22 @@ fn in_place(with: &With<'_>, snapshot: &Snapshot, only: Vec<String>) -> Result<O
     place::restore(&With { args: &args, ..*with }, snapshot)
 }
 
+/// Restores the payloads of some kinds, if there are any.
+fn bring(
+    with: &With<'_>,
+    snapshot: &Snapshot,
+    steps: &mut Steps,
+    what: &str,
+    is_wanted: impl Fn(PayloadKind) -> bool,
+) -> Result<Option<Outcome>, Failure> {
+    let wanted = snapshot.manifest.payloads.iter().filter(|payload| is_wanted(payload.kind));
+    let names: Vec<String> = wanted.map(|payload| payload.name.clone()).collect();
+    if names.is_empty() {
+        return Ok(None);
+    }
+    steps.step(what, || in_place(with, snapshot, names)).map(Some)
+}
+
 /// Whether all of these services run, and there are any.
 fn are_up(stack: &Compose, services: &[String]) -> Result<bool, Failure> {
     let known = stack.services()?;
@@ -226,7 +225,9 @@ fn servers(stack: &Compose, with: &With<'_>, snapshot: &Snapshot) -> Result<Vec<
 fn look_for_sources(with: &With<'_>, stack: &Compose, servers: &[Server], steps: &mut Steps) -> Result<(), Failure> {
     let notices = working::missing(stack, servers)?;
     steps.doubt(&notices);
-    notices.into_iter().for_each(|notice| with.run.warn(notice));
+    for notice in notices {
+        with.run.warn(notice);
+    }
     Ok(())
 }
 

@@ -53,13 +53,11 @@ impl Merged {
 
 /// A sum, whole as long as both are.
 fn added(one: &Value, other: &serde_json::Number) -> Value {
-    match (one.as_u64(), other.as_u64()) {
-        (Some(one), Some(other)) => json!(one.saturating_add(other)),
-        _ => {
-            let sum = one.as_f64().unwrap_or_default() + other.as_f64().unwrap_or_default();
-            json!((sum * 1000.0).round() / 1000.0)
-        }
+    if let (Some(one), Some(other)) = (one.as_u64(), other.as_u64()) {
+        return json!(one.saturating_add(other));
     }
+    let sum = one.as_f64().unwrap_or_default() + other.as_f64().unwrap_or_default();
+    json!((sum * 1000.0).round() / 1000.0)
 }
 
 #[cfg(test)]

@@ -83,16 +83,12 @@ fn lead(path: &mut Value, places: &Places, gone: &mut Vec<String>) -> bool {
     if CLOCK.iter().any(|clock| source == Path::new(clock)) {
         return true;
     }
-    match places.of(&source) {
-        Some(here) => {
-            *path = json!(here.to_string_lossy().replace('$', "$$"));
-            true
-        }
-        None => {
-            gone.push(places.told(&source));
-            false
-        }
-    }
+    let Some(here) = places.of(&source) else {
+        gone.push(places.told(&source));
+        return false;
+    };
+    *path = json!(here.to_string_lossy().replace('$', "$$"));
+    true
 }
 
 fn left_out(service: &str, source: &str) -> Notice {

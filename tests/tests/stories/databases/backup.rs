@@ -95,7 +95,11 @@ fn a_preview_names_every_database_and_touches_nothing() {
         .iter()
         .map(|found| (found["name"].as_str().unwrap(), found["service"].as_str().unwrap()))
         .collect();
-    assert_eq!(databases, [("cache", "cache"), ("database-globals", "database"), ("fleetbase", "database")], "{preview}");
+    assert_eq!(
+        databases,
+        [("cache", "cache"), ("database-globals", "database"), ("fleetbase", "database")],
+        "{preview}"
+    );
     assert!(data["databases"][1]["server_version"].as_str().unwrap().starts_with("11.8"), "{preview}");
     assert!(fleet.store_is_empty());
     let told = fleet.launch("backup").args(&["--dry-run", "--format", "text"]).run().stdout();
