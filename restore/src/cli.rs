@@ -245,7 +245,7 @@ impl With<'_> {
         let identity = self.args.identity.clone();
         let unknown =
             if self.args.restore.all { select::Unknown::Find(wanted.clone()) } else { select::Unknown::Refuse };
-        Ok((select::open(self.run, self.config, &self.args.store, told.as_ref(), identity, unknown)?, wanted))
+        Ok((select::open(self.run, self.config, &self.args.store, told.as_ref(), identity, &unknown)?, wanted))
     }
 
     /// A snapshot, and what opens it.

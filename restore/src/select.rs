@@ -158,7 +158,7 @@ pub(crate) fn open(
     flags: &StoreArgs,
     told: Option<&Told>,
     identity: Option<PathBuf>,
-    unknown: Unknown,
+    unknown: &Unknown,
 ) -> Result<Opened, Failure> {
     let app = config.app(flags.app.as_deref().or(told.and_then(|told| told.app.as_deref())))?;
     run.app(&app.name);
@@ -170,13 +170,13 @@ pub(crate) fn open(
     let place = match find(&app.name) {
         // A name that somebody has typed is meant; that of a folder may be another one here.
         Err(CatalogError::NoApp { known, .. })
-            if unknown != Unknown::Refuse && app.dir.is_some() && !known.is_empty() =>
+            if *unknown != Unknown::Refuse && app.dir.is_some() && !known.is_empty() =>
         {
             let folder = app.dir.clone().unwrap_or_default();
             let identity = identity.as_ref().or(config.restore.identity_file.as_ref());
             let known: Vec<Place> = known.iter().filter_map(|name| find(name).ok()).collect();
             let searched = search::Searched { store: store.as_ref(), host: named_host, known, folder: &folder };
-            searched.find(&unknown, identity.map(PathBuf::as_path))?
+            searched.find(unknown, identity.map(PathBuf::as_path))?
         }
         found => found?,
     };
