@@ -24,6 +24,12 @@ pub use rdb::RdbReader;
 pub use scan::{Scanner, Seen, sniff};
 pub use tally::MOST_TABLES;
 
+/// The triggers that a client of the MySQL family has written, with no database named before them and their tables: the
+/// servers keep each as somebody typed it, and made in another database it would still go to the one that it names.
+pub fn unqualified_triggers(text: &[u8]) -> Vec<u8> {
+    head::unqualified(text)
+}
+
 /// What a dump is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {

@@ -15,6 +15,8 @@ pub(super) enum Verb {
     CreateTable,
     /// Creates, changes or drops an event.
     Event,
+    /// Creates or drops a trigger.
+    Trigger,
     /// Creates, drops, or otherwise is about a database as a whole.
     Database,
     /// Changes a database as a whole: its character set.
@@ -43,6 +45,9 @@ pub(super) struct Kind {
     pub(super) name: String,
     /// Where the name stands in the statement, quotes included.
     pub(super) place: Range<usize>,
+    /// Where databases stand before the names of a trigger and its table, dots included. The servers keep a trigger as it
+    /// was typed, and it can only be in the database of its table.
+    pub(super) qualifiers: Vec<Range<usize>>,
     /// How the rows stand.
     rows: Rows,
 }
@@ -60,7 +65,7 @@ enum Rows {
 
 impl Kind {
     fn of(verb: Verb) -> Self {
-        Self { verb, name: String::new(), place: 0..0, rows: Rows::Plain }
+        Self { verb, name: String::new(), place: 0..0, qualifiers: Vec::new(), rows: Rows::Plain }
     }
 
     /// The rows of a statement with so many groups of parentheses.
@@ -91,7 +96,7 @@ pub(super) fn delimiter(line: &[u8]) -> Option<&[u8]> {
 
 /// Tells what a statement does.
 pub(super) fn kind(head: &[u8], dialect: Dialect) -> Kind {
-    let mut words = Words { head, at: 0, parts: 0, dialect };
+    let mut words = Words { head, at: 0, parts: 0, last_part: 0, dialect };
     let first = words.next_word();
     match first.as_str() {
         "INSERT" | "REPLACE" => insert(&mut words),
@@ -130,8 +135,45 @@ fn named(verb: Verb, words: &mut Words<'_>) -> Kind {
     let (name, place) = words.next_name();
     // In PostgreSQL the part before the dot is a schema, which is in the database itself.
     let is_elsewhere = words.dialect == Dialect::Mysql && words.parts > 1 && verb != Verb::Use;
-    Kind { verb: if is_elsewhere { Verb::Elsewhere } else { verb }, name, place, rows: Rows::Plain }
+    Kind { verb: if is_elsewhere { Verb::Elsewhere } else { verb }, name, place, ..Kind::of(verb) }
 }
+
+/// The name of a trigger and, where it is created, that of its table: `CREATE TRIGGER a.t BEFORE INSERT ON a.orders`.
+fn trigger(verb: &str, words: &mut Words<'_>) -> Kind {
+    while ["IF", "NOT", "EXISTS"].contains(&words.peek().as_str()) {
+        words.next_word();
+    }
+    let (name, place) = words.next_name();
+    let mut qualifiers: Vec<Range<usize>> = words.qualifier(&place).into_iter().collect();
+    if verb == "CREATE" && (0..TRIGGER_WORDS).any(|_| words.next_word() == "ON") {
+        let (_, table) = words.next_name();
+        qualifiers.extend(words.qualifier(&table));
+    }
+    Kind { name, place, qualifiers, ..Kind::of(Verb::Trigger) }
+}
+
+/// The statements of a client's dump of triggers, with no database named.
+pub(super) fn unqualified(text: &[u8]) -> Vec<u8> {
+    const BEGIN: &[u8] = b"DELIMITER ;;\n";
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = memchr::memmem::find(rest, BEGIN) {
+        let (before, block) = rest.split_at(at + BEGIN.len());
+        out.extend_from_slice(before);
+        let end = memchr::memmem::find(block, b"\nDELIMITER ;").unwrap_or(block.len());
+        let mut statement = block[..end].to_vec();
+        for range in kind(&statement, Dialect::Mysql).qualifiers.into_iter().rev() {
+            statement.drain(range);
+        }
+        out.extend_from_slice(&statement);
+        rest = &block[end..];
+    }
+    out.extend_from_slice(rest);
+    out
+}
+
+/// The most words between a trigger's name and its table: `BEFORE UPDATE OF a, b ON`.
+const TRIGGER_WORDS: usize = 256;
 
 fn insert(words: &mut Words<'_>) -> Kind {
     while ["IGNORE", "INTO", "DELAYED", "LOW_PRIORITY", "HIGH_PRIORITY"].contains(&words.peek().as_str()) {
@@ -154,7 +196,8 @@ fn define(verb: &str, words: &mut Words<'_>) -> Kind {
             "OR" | "REPLACE" | "TEMPORARY" | "UNLOGGED" | "GLOBAL" | "LOCAL" => {}
             "DEFINER" => words.skip_definer(),
             "TABLE" if verb == "CREATE" && plain => return existing(Verb::CreateTable, words),
-            "TABLE" | "VIEW" | "TRIGGER" | "PROCEDURE" | "FUNCTION" => return existing(Verb::Other, words),
+            "TRIGGER" if words.dialect == Dialect::Mysql => return trigger(verb, words),
+            "TABLE" | "VIEW" | "PROCEDURE" | "FUNCTION" => return existing(Verb::Other, words),
             "EVENT" if words.dialect == Dialect::Mysql => return Kind::of(Verb::Event),
             "DATABASE" | "SCHEMA" if words.names_databases() => {
                 let verb = if verb == "ALTER" { Verb::AlterDatabase } else { Verb::Database };
@@ -202,8 +245,9 @@ fn set(head: &[u8]) -> Verb {
 struct Words<'a> {
     head: &'a [u8],
     at: usize,
-    /// How many parts the last name had.
+    /// How many parts the last name had, and where the last of them begins.
     parts: usize,
+    last_part: usize,
     dialect: Dialect,
 }
 
@@ -271,6 +315,11 @@ impl Words<'_> {
         }
     }
 
+    /// Where what stands before the last part of a name is.
+    fn qualifier(&self, place: &Range<usize>) -> Option<Range<usize>> {
+        (self.parts > 1).then(|| place.start..self.last_part)
+    }
+
     /// The next name, in parts joined by dots, and where it stands.
     fn next_name(&mut self) -> (String, Range<usize>) {
         self.skip();
@@ -279,6 +328,7 @@ impl Words<'_> {
         self.parts = 0;
         loop {
             self.parts += 1;
+            self.last_part = self.at;
             self.name_part(&mut name);
             let end = self.at;
             if self.peek_byte() != Some(b'.') {

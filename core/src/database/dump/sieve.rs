@@ -97,6 +97,12 @@ impl Sieve {
                 self.refused.get_or_insert_with(|| LoadError::Elsewhere { name: kind.name.clone() });
                 Fate::Waits
             }
+            Verb::Trigger => {
+                for range in kind.qualifiers.iter().rev() {
+                    self.waiting.drain(range.start.min(self.waiting.len())..range.end.min(self.waiting.len()));
+                }
+                Fate::Passes
+            }
             Verb::Insert | Verb::Copy | Verb::CreateTable | Verb::Other => Fate::Passes,
         }
     }

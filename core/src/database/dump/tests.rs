@@ -415,6 +415,21 @@ fn a_statement_that_names_its_database_is_refused_since_it_would_change_what_is_
 }
 
 #[test]
+fn a_trigger_that_was_made_with_the_name_of_its_database_goes_to_the_one_that_is_loaded() {
+    let typed = "DELIMITER ;;\n/*!50003 CREATE*/ /*!50017 DEFINER=`root`@`localhost`*/ /*!50003 TRIGGER live.`a.t` \
+                 BEFORE UPDATE ON `live` . orders FOR EACH ROW SET NEW.x = live.f(1) */;;\nDELIMITER ;\n";
+    let free = "DELIMITER ;;\n/*!50003 CREATE*/ /*!50017 DEFINER=`root`@`localhost`*/ /*!50003 TRIGGER `a.t` \
+                BEFORE UPDATE ON orders FOR EACH ROW SET NEW.x = live.f(1) */;;\nDELIMITER ;\n";
+    let dump = |triggers: &str| format!("-- MySQL dump 10.13\nSELECT 0;\n{triggers}-- Dump completed\n");
+    let (out, loaded) = load(Engine::Mysql, dump(typed).as_bytes());
+    loaded.unwrap();
+    assert_eq!(String::from_utf8(out).unwrap(), dump(free));
+    let both = [typed, typed].concat();
+    assert_eq!(String::from_utf8(unqualified_triggers(both.as_bytes())).unwrap(), [free, free].concat());
+    assert_eq!(unqualified_triggers(free.as_bytes()), free.as_bytes());
+}
+
+#[test]
 fn a_line_without_end_is_refused_and_not_kept() {
     let endless = std::io::repeat(b'x').take(20 << 20);
     let (out, loaded) = load(Engine::Postgres, (&b"\\"[..]).chain(endless));

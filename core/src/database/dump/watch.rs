@@ -109,6 +109,7 @@ impl Watch {
             | Verb::Replication
             | Verb::BinaryLog
             | Verb::Client
+            | Verb::Trigger
             | Verb::Elsewhere
             | Verb::Other => {}
         }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
+use shipshape_core::database::dump::unqualified_triggers;
 use shipshape_core::database::{Client, DatabaseError, Dump, Objects, is_ours};
 use shipshape_core::machine;
 use shipshape_core::report::Notice;
@@ -40,7 +41,9 @@ pub(super) fn read(
     read.map_err(|cause| client.broken(&cause))?;
     let mut all = BTreeMap::new();
     for (kind, _) in &of {
-        all.insert(*kind, of_any_database(section(client, &text, &mark, *kind)?, database));
+        let section = section(client, &text, &mark, *kind)?;
+        let section = if *kind == Objects::Triggers { unqualified_triggers(&section) } else { section };
+        all.insert(*kind, of_any_database(section, database));
     }
     Ok(all)
 }

@@ -168,6 +168,38 @@ fn everything_comes_back(kind: &Kind) {
     project.run("restore", &["undo", "--yes"]).fails_with("restore.nothing_to_undo");
 }
 
+/// The servers keep a trigger as it was typed, the name of its database included.
+#[test]
+fn a_trigger_that_names_its_database_comes_back_in_the_restored_one_and_goes_with_the_old_one() {
+    for kind in [&MARIADB, &MYSQL] {
+        let project = Project::of(kind.compose);
+        project.up();
+        project.sql_in("db", "shop", "CREATE TABLE t (a INT, b INT); INSERT INTO t VALUES (1, 1);");
+        project.sql_in("db", "shop", "CREATE TRIGGER `shop`.named BEFORE INSERT ON shop.t FOR EACH ROW SET NEW.b = 7;");
+        project.run("backup", &[]).gets_done();
+        project.sql_in(
+            "db",
+            "shop",
+            "DROP TRIGGER named; CREATE TRIGGER shop.other BEFORE INSERT ON shop.t FOR EACH ROW SET NEW.b = 8;",
+        );
+
+        let restored = project.run("restore", &["latest", "--yes", "--only", "shop"]).gets_done();
+
+        let triggers = |database: &str| {
+            let asked =
+                "SELECT TRIGGER_NAME, EVENT_OBJECT_SCHEMA FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA =";
+            project.sql("db", &format!("{asked} '{database}'"))
+        };
+        assert_eq!(triggers("shop"), "named\tshop", "{restored}");
+        let kept = restored.data()["restored"][0]["kept"].as_str().unwrap().to_owned();
+        assert_eq!(triggers(&kept), format!("other\t{kept}"));
+        project.sql_in("db", "shop", "INSERT INTO t VALUES (2, 2)");
+        assert_eq!(project.sql_in("db", "shop", "SELECT b FROM t WHERE a = 2"), "7");
+        project.run("restore", &["undo", "--yes"]).gets_done();
+        assert_eq!(triggers("shop"), "other\tshop");
+    }
+}
+
 #[test]
 fn whatever_a_schema_has_comes_back_on_mariadb() {
     everything_comes_back(&MARIADB);
