@@ -346,3 +346,58 @@ fn a_large_load_pauses_the_server_s_statistics_and_leaves_them_made_and_switched
     let rows = "SELECT n_rows > 100000 FROM mysql.innodb_table_stats WHERE database_name = 'fleetbase' AND table_name = 'many'";
     assert_eq!(fleet.sql("database", rows), "1");
 }
+
+/// As mysqldump of MySQL 5.7 writes it: three-byte characters, an engine with its row format, conditional comments.
+const OF_AN_OLDER_SERVER: &str = r"-- MySQL dump 10.13  Distrib 5.7.41, for Linux (x86_64)
+--
+-- Host: localhost    Database: fleetbase
+-- ------------------------------------------------------
+-- Server version	5.7.41-log
+
+/*!40101 SET @OLD_CHARACTER_SET_CLIENT=@@CHARACTER_SET_CLIENT */;
+/*!40101 SET NAMES utf8 */;
+/*!40014 SET @OLD_FOREIGN_KEY_CHECKS=@@FOREIGN_KEY_CHECKS, FOREIGN_KEY_CHECKS=0 */;
+/*!40101 SET @OLD_SQL_MODE=@@SQL_MODE, SQL_MODE='NO_AUTO_VALUE_ON_ZERO' */;
+/*!40111 SET @OLD_SQL_NOTES=@@SQL_NOTES, SQL_NOTES=0 */;
+DROP TABLE IF EXISTS `trips`;
+/*!40101 SET @saved_cs_client     = @@character_set_client */;
+/*!40101 SET character_set_client = utf8 */;
+CREATE TABLE `trips` (
+  `id` int(11) NOT NULL AUTO_INCREMENT,
+  `town` varchar(40) CHARACTER SET utf8 DEFAULT NULL,
+  `left_at` datetime NOT NULL DEFAULT '0000-00-00 00:00:00',
+  PRIMARY KEY (`id`)
+) ENGINE=InnoDB AUTO_INCREMENT=4 DEFAULT CHARSET=latin1 ROW_FORMAT=COMPACT;
+/*!40101 SET character_set_client = @saved_cs_client */;
+LOCK TABLES `trips` WRITE;
+/*!40000 ALTER TABLE `trips` DISABLE KEYS */;
+INSERT INTO `trips` VALUES (1,'Köln','0000-00-00 00:00:00'),(2,'O\'Fallon; (x)','2019-01-01 10:00:00'),(3,NULL,'2019-01-02 10:00:00');
+/*!40000 ALTER TABLE `trips` ENABLE KEYS */;
+UNLOCK TABLES;
+/*!50003 SET @saved_sql_mode       = @@sql_mode */ ;
+/*!50003 SET sql_mode              = 'NO_ENGINE_SUBSTITUTION' */ ;
+DELIMITER ;;
+/*!50003 CREATE*/ /*!50017 DEFINER=`root`@`localhost`*/ /*!50003 TRIGGER named BEFORE INSERT ON trips FOR EACH ROW SET NEW.town = UPPER(NEW.town) */;;
+DELIMITER ;
+/*!50003 SET sql_mode              = @saved_sql_mode */ ;
+/*!40101 SET SQL_MODE=@OLD_SQL_MODE */;
+/*!40111 SET SQL_NOTES=@OLD_SQL_NOTES */;
+
+-- Dump completed on 2019-03-04  2:00:01
+";
+
+#[test]
+fn a_dump_of_an_older_server_comes_back_on_a_newer_one() {
+    let fleet = Project::seeded("fleet");
+    let before = content(&fleet, "fleetbase");
+    fs::write(fleet.path("db_20190304_020000.sql"), OF_AN_OLDER_SERVER).unwrap();
+    let dump = fleet.path("db_20190304_020000.sql").display().to_string();
+
+    fleet.run("restore", &[&dump, "--into", "years_ago"]).gets_done();
+
+    let asked = "SELECT GROUP_CONCAT(id, COALESCE(town, '-') ORDER BY id) FROM trips";
+    assert_eq!(fleet.sql_in("database", "years_ago", asked), "1Köln,2O'Fallon; (x),3-");
+    fleet.sql_in("database", "years_ago", "INSERT INTO trips VALUES (4, 'bonn', NOW())");
+    assert_eq!(fleet.sql_in("database", "years_ago", "SELECT town FROM trips WHERE id = 4"), "BONN");
+    assert_eq!(content(&fleet, "fleetbase"), before);
+}
