@@ -317,7 +317,7 @@ impl Words<'_> {
 
     /// Where what stands before the last part of a name is.
     fn qualifier(&self, place: &Range<usize>) -> Option<Range<usize>> {
-        (self.parts > 1).then(|| place.start..self.last_part)
+        (self.parts > 1).then_some(place.start..self.last_part)
     }
 
     /// The next name, in parts joined by dots, and where it stands.
