@@ -100,12 +100,17 @@ impl StateDir {
     /// Opens the folder that `--state` or `$SHIPSHAPE_STATE` name, else `/var/lib/shipshape` for root and
     /// `$XDG_STATE_HOME/shipshape` for everybody else; creates it (0700) where it is missing.
     pub fn open(common: &CommonArgs) -> Result<Self, StateError> {
-        let path = match &common.state {
-            Some(stated) => std::path::absolute(stated).unwrap_or_else(|_| stated.clone()),
-            None => usual_place().ok_or(StateError::Nowhere)?,
-        };
+        let path = Self::place(common)?;
         atomic::private_dir(&path)?;
         Ok(Self { path })
+    }
+
+    /// Where that folder is, or will be; for those who only look.
+    pub fn place(common: &CommonArgs) -> Result<PathBuf, StateError> {
+        match &common.state {
+            Some(stated) => Ok(std::path::absolute(stated).unwrap_or_else(|_| stated.clone())),
+            None => usual_place().ok_or(StateError::Nowhere),
+        }
     }
 
     /// The folder.

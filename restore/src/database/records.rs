@@ -89,7 +89,7 @@ impl Records {
     /// Those of an application, by its name.
     pub(crate) fn open(common: &CommonArgs, app: &str) -> Result<Self, RestoreError> {
         let name = name::mend(app, "app");
-        let folder = StateDir::open(common)?.path().join("restore").join(name);
+        let folder = StateDir::place(common)?.join("restore").join(name);
         Ok(Self { app: app.to_owned(), folder })
     }
 
