@@ -259,7 +259,7 @@ fn killed_at_any_moment(kind: &Kind, pauses: &[(&str, u64)]) {
             assert!(kind.ours(&project).is_empty(), "nothing is left: {:?}", kind.ours(&project));
         }
 
-        let next = project.run("restore", &["--discard-old"]);
+        let next = project.run("restore", &["--discard-old", "--yes"]);
         assert!([0, 1].contains(&next.number()), "{next}");
         let now = kind.dump(&project, kind.database);
         if now == one {
