@@ -22,7 +22,12 @@ impl Site {
         let missing = || RestoreError::NoStack { folder: folder.to_owned(), names: names.to_vec() };
         let stack = Compose::look(folder).map_err(database::DatabaseError::from)?.ok_or_else(missing)?;
         let services = stack.services().map_err(database::DatabaseError::from)?;
-        let servers = database::find(&services, &config.database)?.servers;
+        // What is left out of backups now may have been in an earlier one.
+        let mut sections = config.database.clone();
+        for service in &services {
+            sections.entry(service.name.clone()).or_default().backup = Some(true);
+        }
+        let servers = database::find(&services, &sections)?.servers;
         Ok(Self { stack, servers })
     }
 
