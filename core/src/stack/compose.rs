@@ -215,7 +215,8 @@ impl Compose {
         let Some(alone) = volumes::alone(model, &missing).filter(|_| !missing.is_empty()) else { return Ok(()) };
         let holder = Self::given(self.dir.clone(), &self.project()?, alone);
         let made = holder.create();
-        let removed = holder.compose(&["rm", "--force", "--stop", "--", volumes::HOLDER]).even_when_interrupted();
+        let removed =
+            holder.compose(&["rm", "--force", "--stop", "--volumes", "--", volumes::HOLDER]).even_when_interrupted();
         made.and(holder.run(removed).map(drop))
     }
 

@@ -358,7 +358,7 @@ fn a_database_of_a_profile_that_was_started_once_and_does_not_run_fails_the_back
     let refused = project.run("backup", &[]).exits_with(Exit::Critical).fails_with("database.not_running");
 
     refused.says("extra").hints("backup = false");
-    project.compose("--profile extra rm --force --stop extra");
+    project.compose("--profile extra rm --force --stop --volumes extra");
     let gone = project.run("backup", &[]).exits_with(Exit::Warning).warns_of("backup.shrunk");
     assert_eq!(gone.data()["snapshot"]["shrunk"][0], "extra");
     let preview = project.run("backup", &["--dry-run"]).gets_done();

@@ -59,7 +59,7 @@ fn a_project_of_another_name_than_its_folder_s_is_the_one_that_is_copied() {
         let (folder, name) = folder.split_once(' ').unwrap_or((&folder, ""));
         shell(&format!("cd '{folder}' && docker compose --progress quiet {name} up --detach --wait 2>&1"));
         assert!(copied(&project, "cache", Exit::Ok), "what was started in {folder} {name}");
-        shell(&format!("cd '{folder}' && docker compose --progress quiet {name} down 2>&1"));
+        shell(&format!("cd '{folder}' && docker compose --progress quiet {name} down --volumes 2>&1"));
     }
 }
 

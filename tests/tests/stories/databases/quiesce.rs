@@ -107,12 +107,12 @@ fn exactly_those_services_run_again_that_ran_whatever_ends_the_backup() {
 fn a_service_that_was_made_anew_meanwhile_runs_too_and_one_that_cannot_start_is_cried_out() {
     let project = application();
     let backup = half_way(&project);
-    shell(&format!("docker rm -f {}", project.container("scheduler")));
+    shell(&format!("docker rm -fv {}", project.container("scheduler")));
     backup.wait().exits_with(Exit::Ok);
     assert_eq!(running(&project, "scheduler").len(), 1);
 
     let backup = half_way(&project);
-    shell(&format!("docker rm -f {}", project.container("scheduler")));
+    shell(&format!("docker rm -fv {}", project.container("scheduler")));
     project.write("compose.yaml", "services: [\n");
     let finished = backup.wait().exits_with(Exit::Critical).warns_of("quiesce.not_started");
     assert!(finished.stdout().contains("docker compose start scheduler"), "{finished}");
