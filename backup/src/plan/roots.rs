@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use shipshape_core::archive::entry::{Bytes, path_order};
 use shipshape_core::archive::index::Root;
+use shipshape_core::path::clean;
 
 use super::PlanError;
 
@@ -58,20 +59,6 @@ fn root(app_dir: &Path, path: &Path) -> Result<Root, PlanError> {
     let missing = |cause| PlanError::MissingSource { path: path.to_owned(), cause };
     let source = path.canonicalize().map_err(missing)?;
     Ok(Root { prefix: prefix_of(app_dir, &clean(path)), path: source.as_os_str().as_bytes().into(), volume: None })
-}
-
-/// The path without `.` and `..` parts, as it was meant, links left alone.
-fn clean(path: &Path) -> PathBuf {
-    use std::path::Component;
-    let mut cleaned = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => drop(cleaned.pop()),
-            other => cleaned.push(other),
-        }
-    }
-    cleaned
 }
 
 /// A path as the index names it: relative to the application's folder, or absolute without its leading slash.

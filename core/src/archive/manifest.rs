@@ -145,6 +145,26 @@ pub enum PayloadKind {
     Database,
 }
 
+impl DatabaseFacts {
+    /// What is known before a dump has told anything: neither versions nor tables, and no time at all.
+    pub fn new(engine: Engine, database: impl Into<String>, service: impl Into<String>) -> Self {
+        Self {
+            engine,
+            database: database.into(),
+            globals: false,
+            service: service.into(),
+            origin: None,
+            server_version: String::new(),
+            client_version: None,
+            started: DateTime::UNIX_EPOCH,
+            finished: DateTime::UNIX_EPOCH,
+            settings: BTreeMap::new(),
+            tables: BTreeMap::new(),
+            longest_statement: 0,
+        }
+    }
+}
+
 /// An object that holds the content of files.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Pack {

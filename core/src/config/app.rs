@@ -8,7 +8,7 @@ use super::{Config, ConfigError};
 use crate::{machine, name};
 
 /// The files that name a Compose project, in the order in which Compose takes them.
-const COMPOSE_FILES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
+pub const COMPOSE_FILES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
 
 /// How much of a Compose file is read to find its name, in bytes.
 const COMPOSE_LIMIT: u64 = 1 << 20;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use alert::{
     AlertSection, Login, MailSection, MailTls, PingSection, Place, UrlSource, WebhookKind, WebhookSection,
 };
-pub use app::App;
+pub use app::{App, COMPOSE_FILES};
 pub use error::ConfigError;
 
 /// What the configuration file says; the defaults where there is none.

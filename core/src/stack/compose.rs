@@ -21,9 +21,7 @@ use running::{Choice, Described};
 
 use super::{Call, Exec, Instance, Service, ServiceState, Stack, StackError, Stream, Volume};
 use crate::child::{ChildError, Command};
-
-/// The names under which Compose finds its file, in the order of preference (compose-spec, "The Compose file").
-pub const FILE_NAMES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
+use crate::config::COMPOSE_FILES as FILE_NAMES;
 
 /// What of our environment says where the engine is and which project is meant: the names that `docker` and
 /// `docker compose` document (docs.docker.com, "Environment variables").
@@ -84,7 +82,7 @@ struct Given {
 }
 
 impl Compose {
-    /// The project in a folder, if there is one: by a file of one of [`FILE_NAMES`], or because `$COMPOSE_FILE` or the
+    /// The project in a folder, if there is one: by a file of one of [`COMPOSE_FILES`](crate::config::COMPOSE_FILES), or because `$COMPOSE_FILE` or the
     /// folder's `.env` says where its files are. Compose itself would also look in the folders above; those are not
     /// this application's.
     pub fn find(dir: &Path) -> Option<Self> {

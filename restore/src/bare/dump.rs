@@ -1,11 +1,9 @@
 //! A dump that somebody brings. It is read to its end before anything is asked, so that a broken one costs nothing; then it
 //! is loaded beside the live database that it is of, compared with what it has shown itself, and swapped.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use chrono::DateTime;
 use serde_json::{Value, json};
 use shipshape_core::archive::manifest::DatabaseFacts;
 use shipshape_core::archive::unseal::Plain;
@@ -52,18 +50,12 @@ impl Proven {
     /// What a manifest would say of it. Where it came from, the dump does not know.
     fn facts(&self) -> DatabaseFacts {
         DatabaseFacts {
-            engine: self.kind.engine,
-            database: self.seen.original.clone().unwrap_or_default(),
             globals: self.kind.content == Content::Globals,
-            service: String::new(),
-            origin: None,
             server_version: self.seen.server.clone().unwrap_or_default(),
             client_version: self.seen.client.clone(),
-            started: DateTime::UNIX_EPOCH,
-            finished: DateTime::UNIX_EPOCH,
-            settings: BTreeMap::new(),
             tables: self.seen.tables.clone(),
             longest_statement: self.seen.longest_statement,
+            ..DatabaseFacts::new(self.kind.engine, self.seen.original.clone().unwrap_or_default(), "")
         }
     }
 }

@@ -127,24 +127,11 @@ impl Drop for Scratch<'_, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chrono::DateTime;
+
     use shipshape_core::database::Engine;
 
     fn facts(tables: &[(&str, u64)]) -> DatabaseFacts {
-        DatabaseFacts {
-            engine: Engine::Mariadb,
-            database: "shop".to_owned(),
-            globals: false,
-            service: "db".to_owned(),
-            origin: None,
-            server_version: String::new(),
-            client_version: None,
-            started: DateTime::UNIX_EPOCH,
-            finished: DateTime::UNIX_EPOCH,
-            settings: BTreeMap::new(),
-            tables: map(tables),
-            longest_statement: 0,
-        }
+        DatabaseFacts { tables: map(tables), ..DatabaseFacts::new(Engine::Mariadb, "shop", "db") }
     }
 
     fn map(tables: &[(&str, u64)]) -> BTreeMap<String, u64> {

@@ -170,7 +170,7 @@ fn sha256_of(proof: Proof, key: &str) -> Result<Option<String>, UnpackError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chrono::DateTime;
+
     use shipshape_core::archive::manifest::{DatabaseFacts, PayloadKind};
     use shipshape_core::database::Engine;
     use shipshape_core::error::Explain;
@@ -179,20 +179,8 @@ mod tests {
         CREATE TABLE `t` (\n  `a` int(11)\n) ENGINE=InnoDB;\nINSERT INTO `t` VALUES\n(1),\n(2);\n-- Dump completed\n";
 
     fn payload(rows: u64) -> Payload {
-        let facts = DatabaseFacts {
-            engine: Engine::Mariadb,
-            database: "shop".to_owned(),
-            globals: false,
-            service: "db".to_owned(),
-            origin: None,
-            server_version: String::new(),
-            client_version: None,
-            started: DateTime::UNIX_EPOCH,
-            finished: DateTime::UNIX_EPOCH,
-            settings: std::collections::BTreeMap::new(),
-            tables: [("t".to_owned(), rows)].into(),
-            longest_statement: 0,
-        };
+        let tables = [("t".to_owned(), rows)].into();
+        let facts = DatabaseFacts { tables, ..DatabaseFacts::new(Engine::Mariadb, "shop", "db") };
         Payload {
             name: "shop".to_owned(),
             kind: PayloadKind::Database,

@@ -129,18 +129,12 @@ mod tests {
             sha256_stored: String::new(),
             entries: 1,
             database: Some(DatabaseFacts {
-                engine: Engine::Postgres,
-                database: whose.database.clone().unwrap_or_default(),
                 globals: whose.database.is_none(),
-                service: whose.service.clone(),
-                origin: None,
-                server_version: String::new(),
-                client_version: None,
-                started: chrono::DateTime::UNIX_EPOCH,
-                finished: chrono::DateTime::UNIX_EPOCH,
-                settings: std::collections::BTreeMap::new(),
-                tables: std::collections::BTreeMap::new(),
-                longest_statement: 0,
+                ..DatabaseFacts::new(
+                    Engine::Postgres,
+                    whose.database.clone().unwrap_or_default(),
+                    whose.service.clone(),
+                )
             }),
         };
         all.iter().zip(names).map(payload).collect()

@@ -104,26 +104,14 @@ fn bounded(names: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chrono::DateTime;
+
     use shipshape_core::archive::manifest::PayloadKind;
     use shipshape_core::database::{Database, Engine};
 
     /// What is known of a dump with one table of so many rows; without tables where that is none.
     fn facts(rows: Option<u64>) -> DatabaseFacts {
-        DatabaseFacts {
-            engine: Engine::Mariadb,
-            database: "shop".to_owned(),
-            globals: false,
-            service: "db".to_owned(),
-            origin: None,
-            server_version: String::new(),
-            client_version: None,
-            started: DateTime::UNIX_EPOCH,
-            finished: DateTime::UNIX_EPOCH,
-            settings: std::collections::BTreeMap::new(),
-            tables: rows.map(|rows| ("orders".to_owned(), rows)).into_iter().collect(),
-            longest_statement: 0,
-        }
+        let tables = rows.map(|rows| ("orders".to_owned(), rows)).into_iter().collect();
+        DatabaseFacts { tables, ..DatabaseFacts::new(Engine::Mariadb, "shop", "db") }
     }
 
     fn before(rows: Option<u64>, bytes: u64) -> Payload {

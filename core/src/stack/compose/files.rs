@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::FILE_NAMES;
 use super::running::canonical;
+use crate::path::clean;
 
 /// The overrides that Compose reads by itself beside its file (docs.docker.com, "Merge Compose files").
 const OVERRIDES: [&str; 4] =
@@ -151,18 +152,6 @@ fn mounted(model: &Value) -> Vec<PathBuf> {
     let mounts = section(model, "services").filter_map(|service| service.get("volumes")?.as_array()).flatten();
     let binds = mounts.filter(|mount| mount.get("type").and_then(Value::as_str) == Some("bind"));
     binds.filter_map(|mount| mount.get("source")?.as_str()).map(PathBuf::from).collect()
-}
-
-fn clean(path: &Path) -> PathBuf {
-    let mut cleaned = PathBuf::new();
-    for part in path.components() {
-        match part {
-            std::path::Component::CurDir => {}
-            std::path::Component::ParentDir => drop(cleaned.pop()),
-            other => cleaned.push(other),
-        }
-    }
-    cleaned
 }
 
 fn read(path: &Path) -> Option<String> {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
+use memchr::memmem::find;
 use shipshape_core::database::dump::unqualified_triggers;
 use shipshape_core::database::{Client, DatabaseError, Dump, Objects, is_ours};
 use shipshape_core::machine;
@@ -62,17 +63,13 @@ fn named(kind: Objects, inventory: &Inventory) -> Option<Vec<String>> {
 /// What stands behind the mark of a kind, which must be whole.
 fn section(client: &Client<'_>, text: &[u8], mark: &str, kind: Objects) -> Result<Vec<u8>, RestoreError> {
     let begin = format!("{mark} {}\n", kind.word());
-    let rest = memmem(text, begin.as_bytes()).map(|at| &text[at + begin.len()..]).unwrap_or_default();
-    let section = &rest[..memmem(rest, mark.as_bytes()).unwrap_or(rest.len())];
+    let rest = find(text, begin.as_bytes()).map(|at| &text[at + begin.len()..]).unwrap_or_default();
+    let section = &rest[..find(rest, mark.as_bytes()).unwrap_or(rest.len())];
     let end = String::from_utf8_lossy(&section[section.len().saturating_sub(200)..]).into_owned();
     if end.contains(END_MARK) {
         return Ok(section.to_vec());
     }
     Err(DatabaseError::Answer { service: client.service().to_owned(), answer: end }.into())
-}
-
-fn memmem(text: &[u8], wanted: &[u8]) -> Option<usize> {
-    text.windows(wanted.len()).position(|window| window == wanted)
 }
 
 /// Around an object that was made while the database had another character set, the client changes that of the database
@@ -100,7 +97,7 @@ fn without(text: &[u8], name: &[u8]) -> Vec<u8> {
 }
 
 fn replaced(text: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
-    if !text.windows(from.len()).any(|window| window == from) {
+    if find(&text, from).is_none() {
         return text;
     }
     let mut out = Vec::with_capacity(text.len());
