@@ -47,7 +47,8 @@ impl Way for Mysql {
     ) -> Result<Loaded, RestoreError> {
         let packet = Packet::raise(client, facts.longest_statement)?;
         let paused = Paused::pause(client, facts.tables.values().sum())?;
-        client.sql(None, &format!("CREATE DATABASE {}{}", quoted(into), settings(&facts.settings)))?;
+        // Goes to its end even when we are asked to stop: else nobody knew whether there is something to remove.
+        client.for_cleanup().sql(None, &format!("CREATE DATABASE {}{}", quoted(into), settings(&facts.settings)))?;
         let scratch = Scratch::new(client, None, format!("DROP DATABASE IF EXISTS {}", quoted(into)));
         let (loaded, said) = load::feed(client, Content::Database, Some(into), FRAME, dump)?;
         drop(packet);

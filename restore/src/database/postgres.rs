@@ -34,7 +34,8 @@ impl Way for Postgres {
         _: &Path,
     ) -> Result<Loaded, RestoreError> {
         let from = maintenance(client, into)?;
-        client.sql(Some(&from), &created(into, &facts.settings))?;
+        // Goes to its end even when we are asked to stop: else nobody knew whether there is something to remove.
+        client.for_cleanup().sql(Some(&from), &created(into, &facts.settings))?;
         let scratch = Scratch::new(client, Some(from.clone()), dropped(into));
         let (loaded, _) = load::feed(client, Content::Database, Some(into), FRAME, dump)?;
         let tables = rows(client, into)?;

@@ -353,8 +353,8 @@ fn a_load_that_is_ended_midway_leaves_the_live_database_and_no_trace() {
     assert_eq!(killed.number(), 2, "{killed}");
     assert!(MARIADB.ours(&project).is_empty(), "what was loaded is gone");
 
-    let restarted = midway(&|| drop(project.compose("restart --timeout 1 db")));
-    assert_eq!(restarted.number(), 2, "{restarted}");
+    let stopped = midway(&|| drop(project.compose("stop --timeout 1 db")));
+    assert_eq!(stopped.number(), 2, "{stopped}");
     project.up();
     let next = project.run("restore", &["--discard-old"]).warns_of("restore.rolled_back");
     assert!(MARIADB.ours(&project).is_empty(), "the next run finds what a server that went away has kept: {next}");
