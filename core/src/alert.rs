@@ -18,6 +18,7 @@ pub mod trial;
 
 use serde::{Deserialize, Serialize};
 
+pub use message::one_line;
 pub use trial::AlertError;
 
 /// How bad a problem is.

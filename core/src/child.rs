@@ -44,7 +44,17 @@ pub struct Command {
     dir: PathBuf,
     stdin: Option<Box<dyn Read + Send>>,
     deadline: Duration,
+    errors: Errors,
     interruption: Interruption,
+}
+
+/// Where what a program writes to standard error goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Errors {
+    /// It is no part of the output: its end is quoted should the program fail.
+    Apart,
+    /// It is output too.
+    Output,
 }
 
 /// What a program does when we are asked to stop.
@@ -84,6 +94,7 @@ impl Command {
             dir: PathBuf::from("/"),
             stdin: None,
             deadline: DEADLINE,
+            errors: Errors::Apart,
             interruption: Interruption::Heeded,
         }
     }
@@ -133,6 +144,14 @@ impl Command {
         self
     }
 
+    /// What it writes to standard error is output like any other, and comes in its place. Nothing of it is quoted then,
+    /// should the program fail.
+    #[must_use]
+    pub fn with_its_errors(mut self) -> Self {
+        self.errors = Errors::Output;
+        self
+    }
+
     /// Runs it to its end and takes what it writes.
     pub fn run(self) -> Result<Output, ChildError> {
         let mut stream = self.stream()?;
@@ -160,6 +179,10 @@ impl Command {
     fn start(self, path: &Path, program: String) -> io::Result<Stream> {
         let (stdout, stdout_end) = io::pipe()?;
         let (stderr, stderr_end) = io::pipe()?;
+        let stderr_end = match self.errors {
+            Errors::Apart => stderr_end,
+            Errors::Output => stdout_end.try_clone()?,
+        };
         let expression = self.expression(path).stdout_file(stdout_end).stderr_file(stderr_end);
         let (handle, source) = match self.stdin {
             Some(given) => {
@@ -344,6 +367,12 @@ mod tests {
         let mut names: Vec<&str> = text.lines().filter_map(|line| line.split('=').next()).collect();
         names.sort_unstable();
         assert_eq!(names, ["CARGO_PKG_NAME", "GREETING", "LC_ALL", "PATH"]);
+    }
+
+    #[test]
+    fn what_goes_to_standard_error_comes_in_its_place_where_it_is_output_too() {
+        let output = sh("echo one; echo two >&2; echo three").with_its_errors().run().unwrap();
+        assert_eq!((output.text().as_str(), output.stderr.as_str()), ("one\ntwo\nthree\n", ""));
     }
 
     #[test]

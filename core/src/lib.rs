@@ -1,6 +1,6 @@
 //! What at least two Shipshape tools share, in layers; each uses only the ones before it.
 //!
-//! - *Words*: [`exit`], [`error`], [`name`], [`path`], [`report`], [`units`]. Plain types; no files, no clock.
+//! - *Words*: [`exit`], [`error`], [`moment`], [`name`], [`path`], [`report`], [`units`]. Plain types; no files, no clock.
 //! - *Hands*, each owning one danger of touching the machine: [`clock`], [`signal`], [`atomic`], [`lock`],
 //!   [`machine`], [`output`], [`redact`], [`secret`], [`child`], [`http`].
 //! - *Frame*, the life of every run: [`cli`], [`config`], [`state`], [`progress`], [`alert`], [`run`].
@@ -12,6 +12,7 @@
 
 pub mod error;
 pub mod exit;
+pub mod moment;
 pub mod name;
 pub mod path;
 pub mod report;

@@ -111,6 +111,9 @@ mod tests {
         ("xoxb-1234567890-abcdefghij", "[redacted]"),
         ("https://hooks.slack.com/services/T0/B0/xyzXYZ now", "https://hooks.slack.com/services/[redacted] now"),
         ("sk_live_abcdefghijklmnop", "[redacted]"),
+        ("clone glpat-abcdefghij0123456789 now", "clone [redacted] now"),
+        ("with sk-ant-api03-abcdefghij0123456789.", "with [redacted]."),
+        ("APP_KEY=base64:ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopq= set", "APP_KEY=base64:[redacted] set"),
     ];
 
     #[test]

@@ -1,6 +1,7 @@
 //! Quantities with their units, as people write and read them.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,30 @@ impl fmt::Display for ByteSize {
     }
 }
 
+impl FromStr for ByteSize {
+    type Err = String;
+
+    /// As people write it: `500`, `500MB` (of a thousand), `2GiB` (of 1024).
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refused = || format!("`{text}` is no size: write 500MB or 2GiB");
+        let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+        let factor = match text[digits.len()..].trim_end_matches('B') {
+            "" => 1,
+            "k" => 1_000,
+            "M" => 1_000_000,
+            "G" => 1_000_000_000,
+            "T" => 1_000_000_000_000,
+            "Ki" => 1 << 10,
+            "Mi" => 1 << 20,
+            "Gi" => 1 << 30,
+            "Ti" => 1_u64 << 40,
+            _ => return Err(refused()),
+        };
+        let number: u64 = digits.trim_end().parse().map_err(|_| refused())?;
+        number.checked_mul(factor).map(Self).ok_or_else(refused)
+    }
+}
+
 /// A span of time as people say it: the two largest units, `3 d 4 h`, `41 s`.
 pub fn spoken(span: Duration) -> String {
     let seconds = span.as_secs();
@@ -46,6 +71,24 @@ pub fn spoken(span: Duration) -> String {
     }
 }
 
+/// A span of time as people write it: `30m`, `4h`, `1d`, `2w`.
+///
+/// # Errors
+/// The text is none, with what is wrong in words.
+pub fn span(text: &str) -> Result<Duration, String> {
+    let refused = || format!("`{text}` is no span of time: write 30m, 4h, 1d or 2w");
+    let unit = text.chars().last().ok_or_else(refused)?;
+    let seconds = match unit {
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86_400,
+        'w' => 7 * 86_400,
+        _ => return Err(refused()),
+    };
+    let number: u32 = text[..text.len() - 1].trim_end().parse().map_err(|_| refused())?;
+    if number == 0 { Err(refused()) } else { Ok(Duration::from_secs(u64::from(number) * seconds)) }
+}
+
 /// A count with its noun: `1 file`, `3 files`, `2 entries`.
 pub fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
@@ -59,6 +102,14 @@ mod tests {
     fn sizes_are_read_in_the_largest_unit_that_fits() {
         let shown = [0, 999, 1000, 1_049_999, 18_200_000, 5_000_000_000].map(|n| ByteSize(n).to_string());
         assert_eq!(shown, ["0 B", "999 B", "1.0 kB", "1.0 MB", "18.2 MB", "5.0 GB"]);
+    }
+
+    #[test]
+    fn sizes_are_understood_as_people_write_them() {
+        let bytes = |text: &str| text.parse::<ByteSize>().ok().map(|size| size.0);
+        assert_eq!([bytes("500"), bytes("7B"), bytes("500MB")], [Some(500), Some(7), Some(500_000_000)]);
+        assert_eq!([bytes("1GiB"), bytes("2 G"), bytes("3k")], [Some(1 << 30), Some(2_000_000_000), Some(3_000)]);
+        assert_eq!([bytes(""), bytes("GB"), bytes("-1"), bytes("1.5G"), bytes("99999999T")], [None; 5]);
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Which snapshot is meant, and what opens it.
 
-pub(crate) mod moment;
 pub(crate) mod report;
 mod search;
 
@@ -18,6 +17,7 @@ use shipshape_core::cli::StoreArgs;
 use shipshape_core::config::{App, Config, Encryption};
 use shipshape_core::error::{Explain, Failure};
 use shipshape_core::exit::Exit;
+use shipshape_core::moment;
 use shipshape_core::run::Run;
 
 use report::Told;

@@ -175,7 +175,7 @@ fn moment(time: DateTime<Utc>) -> String {
 }
 
 /// The text in one line of at most so many characters, without anything that is not to be seen.
-pub(super) fn one_line(text: &str, longest: usize) -> String {
+pub fn one_line(text: &str, longest: usize) -> String {
     let visible: String = text.chars().map(|c| if is_hidden(c) { ' ' } else { c }).collect();
     let words = visible.split_whitespace().collect::<Vec<_>>().join(" ");
     cut(&words, longest)

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::secret::SecretSource;
+use crate::units;
 
 /// The gaps between reminders where none are stated: soon once, then rarely. The last one goes on for as long as it takes.
 const GAPS: [Duration; 4] = [hours(4), hours(24), hours(3 * 24), hours(7 * 24)];
@@ -123,17 +124,7 @@ impl TryFrom<String> for Gap {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let refused = || format!("`{text}` is no span of time: write 30m, 4h, 1d or 2w");
-        let unit = text.chars().last().ok_or_else(refused)?;
-        let seconds = match unit {
-            'm' => 60,
-            'h' => 3600,
-            'd' => 86_400,
-            'w' => 7 * 86_400,
-            _ => return Err(refused()),
-        };
-        let number: u32 = text[..text.len() - 1].trim_end().parse().map_err(|_| refused())?;
-        if number == 0 { Err(refused()) } else { Ok(Self(Duration::from_secs(u64::from(number) * seconds))) }
+        units::span(&text).map(Self)
     }
 }
 

@@ -108,7 +108,7 @@ fn part<T: serde::de::DeserializeOwned + Default>(table: &toml::Table, name: &st
 
 /// Paths in the file are relative to the file's folder, but for those below the application's (`files`, `sqlite`).
 fn resolve(path: PathBuf, sections: Sections) -> Config {
-    let Sections { mut app, mut store, backup, mut restore, mut database, mut alert } = sections;
+    let Sections { mut app, mut store, backup, mut restore, mut database, logwatch, mut alert } = sections;
     let folder = path.parent().unwrap_or(Path::new("/"));
     let passwords = database.values_mut().map(|section| &mut section.password_file);
     let files = [&mut app.dir, &mut store.recipients_file, &mut restore.identity_file].into_iter().chain(passwords);
@@ -118,7 +118,7 @@ fn resolve(path: PathBuf, sections: Sections) -> Config {
     alert.below(folder);
     // What has a scheme is a URL; all else is the path of a folder.
     store.url = store.url.map(|url| if url.contains("://") { url } else { joined(folder, url) });
-    Config { path: Some(path), app, store, backup, restore, database, alert }
+    Config { path: Some(path), app, store, backup, restore, database, logwatch, alert }
 }
 
 /// The path as text; left as it is when the folder's name is not UTF-8.

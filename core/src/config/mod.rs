@@ -4,6 +4,7 @@ mod alert;
 mod app;
 mod error;
 mod file;
+mod logwatch;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ pub use alert::{
 };
 pub use app::{App, COMPOSE_FILES};
 pub use error::ConfigError;
+pub use logwatch::{IgnoreSection, LogwatchSection, PatternSection};
 
 /// What the configuration file says; the defaults where there is none.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +34,8 @@ pub struct Config {
     pub restore: RestoreSection,
     /// What is to be known of databases, by their services.
     pub database: BTreeMap<String, DatabaseSection>,
+    /// Whose logs are read, and what in them is too much.
+    pub logwatch: LogwatchSection,
     /// Who is told when something is wrong.
     pub alert: AlertSection,
 }
@@ -45,6 +49,7 @@ struct Sections {
     backup: BackupSection,
     restore: RestoreSection,
     database: BTreeMap<String, DatabaseSection>,
+    logwatch: LogwatchSection,
     alert: AlertSection,
 }
 

@@ -25,7 +25,7 @@ const fn shape(telltales: &'static [&'static str], pattern: &'static str, replac
 const SECRET_WORDS: &[&str] = &["password", "passwd", "passphrase", "secret", "token", "api_key", "apikey", "api-key"];
 
 /// In the order in which they are applied: the long ones first, so that their parts are not taken for something else.
-static SHAPES: [Shape; 11] = [
+static SHAPES: [Shape; 13] = [
     shape(
         &["private key-----"],
         r"(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\z)",
@@ -45,6 +45,33 @@ static SHAPES: [Shape; 11] = [
         "[redacted]",
     ),
     shape(&["_live_", "_test_", "whsec_"], r"\b(?:[srp]k_(?:live|test)_|whsec_)[A-Za-z0-9]{10,}", "[redacted]"),
+    shape(
+        &[
+            "glpat-",
+            "gldt-",
+            "glrt-",
+            "npm_",
+            "pypi-age",
+            "dckr_pat_",
+            "hvs.",
+            "sk-ant-",
+            "t3blbkfj",
+            "aiza",
+            "gocspx-",
+            "_v1_",
+            "cfk_",
+            "cfut_",
+            "cfat_",
+            "sg.",
+        ],
+        concat!(
+            r"\b(?:(?:gl(?:pat|dt|rt|rtr)-|npm_|pypi-AgE|dckr_pat_|hvs\.|sk-ant-|AIza|GOCSPX-|do[opr]_v1_|cf(?:k|ut|at)_)[\w-]{20,}",
+            r"|sk-[\w-]{10,}T3BlbkFJ[\w-]{10,}|SG\.[\w-]{20,}\.[\w-]{20,})",
+        ),
+        "[redacted]",
+    ),
+    // Laravel's key of the application, by which cookies are forged.
+    shape(&["base64:"], r"\bbase64:[A-Za-z0-9+/]{22,43}=", "base64:[redacted]"),
     shape(
         SECRET_WORDS,
         concat!(

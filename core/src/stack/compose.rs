@@ -5,6 +5,7 @@
 
 mod answer;
 mod files;
+pub mod logs;
 mod running;
 mod volumes;
 
@@ -14,12 +15,11 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
 
 use running::{Choice, Described};
 
-use super::{Call, Exec, Instance, Service, ServiceState, Stack, StackError, Stream, Volume};
+use super::{Call, Exec, Instance, Service, ServiceState, Stack, StackError, Volume};
 use crate::child::{ChildError, Command};
 use crate::config::COMPOSE_FILES as FILE_NAMES;
 
@@ -46,9 +46,6 @@ const STOP_DEADLINE: Duration = Duration::from_secs(180);
 
 /// How long coming up may take: images are pulled or built, databases made.
 const UP_DEADLINE: Duration = Duration::from_secs(1800);
-
-/// How long reading a log may take.
-const LOG_DEADLINE: Duration = Duration::from_secs(600);
 
 /// The variable by which a program in a container is found again. Its value is random and no secret.
 const MARK: &str = "SHIPSHAPE_RUN";
@@ -327,15 +324,6 @@ impl Stack for Compose {
 
     fn exec(&self, call: Call<'_>) -> Result<Exec, StackError> {
         exec_in(self.container(&call)?, call, self.owner.as_deref())
-    }
-
-    fn logs(&self, service: &str, since: DateTime<Utc>) -> Result<Stream, StackError> {
-        if answer::service(self.model()?, service).is_none() {
-            return Err(StackError::NoService { service: service.to_owned() });
-        }
-        let since = since.to_rfc3339_opts(SecondsFormat::Millis, true);
-        let command = self.compose(&["logs", "--no-color", "--no-log-prefix", "--since", &since, "--", service]);
-        Ok(command.deadline(LOG_DEADLINE).stream()?)
     }
 
     fn restart(&self, service: &str) -> Result<(), StackError> {

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-
-use super::{Call, Exec, Instance, Service, ServiceState, Stack, StackError, Stream, Volume, command};
+use super::{Call, Exec, Instance, Service, ServiceState, Stack, StackError, Volume, command};
 use crate::child::Command;
 
 /// It exists if and only if systemd manages the machine (`sd_booted(3)`).
@@ -14,9 +12,6 @@ const BOOTED: &str = "/run/systemd/system";
 
 /// How long systemd may take to restart a unit: `DefaultTimeoutStopSec` and `DefaultTimeoutStartSec` are 90 s each.
 const RESTART_DEADLINE: Duration = Duration::from_secs(200);
-
-/// How long reading a log may take.
-const LOG_DEADLINE: Duration = Duration::from_secs(600);
 
 /// The programs and units of this machine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -67,19 +62,6 @@ impl Stack for Host {
             command = command.even_when_interrupted();
         }
         Ok(Exec::here(command.stream()?))
-    }
-
-    fn logs(&self, service: &str, since: DateTime<Utc>) -> Result<Stream, StackError> {
-        let unit = unit(service)?;
-        // `--unit=` and `@`: neither a name nor a time can be taken for another option.
-        let args = [
-            format!("--unit={unit}"),
-            format!("--since=@{}.{:06}", since.timestamp(), since.timestamp_subsec_micros()),
-            "--output=cat".to_owned(),
-            "--no-pager".to_owned(),
-            "--quiet".to_owned(),
-        ];
-        Ok(Command::new("journalctl", args).deadline(LOG_DEADLINE).stream()?)
     }
 
     fn restart(&self, service: &str) -> Result<(), StackError> {

@@ -12,9 +12,6 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-
-pub use crate::child::Stream;
 use crate::child::{ChildError, Command};
 use crate::error::Explain;
 use crate::exit::Exit;
@@ -156,9 +153,6 @@ pub trait Stack: Send + Sync {
     /// Starts a program where the service runs, with that service's own rights. Its output comes as a stream, whose
     /// [`Exec::finish`] tells how the program ended. It ends with us, whatever becomes of us but SIGKILL.
     fn exec(&self, call: Call<'_>) -> Result<Exec, StackError>;
-
-    /// What the service has logged since then, oldest first, one line for each message.
-    fn logs(&self, service: &str, since: DateTime<Utc>) -> Result<Stream, StackError>;
 
     /// Stops the service and starts it anew.
     fn restart(&self, service: &str) -> Result<(), StackError>;

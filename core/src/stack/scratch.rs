@@ -15,11 +15,10 @@ mod model;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::compose::{Compose, docker};
-use super::{Call, Exec, Instance, Service, ServiceState, Stack, StackError, Stream, Volume};
+use super::{Call, Exec, Instance, Service, ServiceState, Stack, StackError, Volume};
 use crate::atomic::AtomicError;
 use crate::child::ChildError;
 use crate::error::Explain;
@@ -256,10 +255,6 @@ impl Stack for Scratch {
             return Err(StackError::NoService { service: call.service.to_owned() });
         };
         self.compose.exec(Call { instance: Some(&meant), ..call })
-    }
-
-    fn logs(&self, service: &str, since: DateTime<Utc>) -> Result<Stream, StackError> {
-        self.compose.logs(service, since)
     }
 
     fn restart(&self, service: &str) -> Result<(), StackError> {

@@ -24,6 +24,7 @@ mod formats;
 mod in_place;
 mod incremental;
 mod keeping;
+mod logwatch;
 mod oddities;
 mod pipes;
 mod rounds;

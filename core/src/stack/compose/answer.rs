@@ -46,8 +46,7 @@ pub(super) fn containers(text: &str) -> Result<Vec<Container>, StackError> {
 
 /// The copies of one service, by their numbers. What was made for a single command is none.
 pub(super) fn instances(containers: Vec<Container>, service: &str) -> Vec<Instance> {
-    let is_one =
-        |container: &Container| container.service == service && !container.labels.split(',').any(|label| label == ONCE);
+    let is_one = |container: &Container| container.service == service && !is_once(&container.labels);
     let ours = containers.into_iter().filter(is_one);
     let mut instances: Vec<Instance> = ours.map(instance).collect();
     instances.sort_by_key(|instance| instance.number);
@@ -61,6 +60,11 @@ pub(super) fn all(containers: Vec<Container>) -> Vec<(String, Instance, String)>
         (service, instance(container), labels)
     };
     containers.into_iter().map(told).collect()
+}
+
+/// Whether labels, in one text, are those of a container that was made for a single command.
+pub(super) fn is_once(labels: &str) -> bool {
+    labels.split(',').any(|label| label == ONCE)
 }
 
 fn instance(container: Container) -> Instance {

@@ -18,6 +18,7 @@ fn real_names() -> &'static Path {
         let tools = [
             ("backup", env!("CARGO_BIN_EXE_backup-under-test")),
             ("restore", env!("CARGO_BIN_EXE_restore-under-test")),
+            ("logwatch", env!("CARGO_BIN_EXE_logwatch-under-test")),
         ];
         for (name, binary) in tools {
             let _ = std::fs::remove_file(folder.join(name));

@@ -1,8 +1,9 @@
 //! A moment as people write it: local time, or with its zone.
 
-use chrono::{DateTime, Local, MappedLocalTime, NaiveDate, NaiveDateTime, TimeZone, Utc};
-use shipshape_core::error::Explain;
-use shipshape_core::exit::Exit;
+use crate::error::Explain;
+use crate::exit::Exit;
+use crate::units;
+use chrono::{DateTime, Local, MappedLocalTime, NaiveDate, NaiveDateTime, TimeDelta, TimeZone, Utc};
 
 /// The forms of local time that are understood.
 const FORMS: [&str; 4] = ["%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"];
@@ -10,7 +11,7 @@ const FORMS: [&str; 4] = ["%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M
 /// The text is not a moment.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is not a time")]
-pub(crate) struct NotATime(String);
+pub struct NotATime(String);
 
 impl Explain for NotATime {
     fn code(&self) -> &'static str {
@@ -18,7 +19,7 @@ impl Explain for NotATime {
     }
 
     fn hint(&self) -> String {
-        "times look like 2026-11-19 (the end of that day), \"2026-11-19 18:00\" (local time) or 2026-11-19T18:00:00Z"
+        "times look like 2026-11-19, \"2026-11-19 18:00\" (local time) or 2026-11-19T18:00:00Z; spans like 30m, 4h, 1d"
             .to_owned()
     }
 
@@ -27,9 +28,30 @@ impl Explain for NotATime {
     }
 }
 
-/// Reads a moment.
-pub(crate) fn parse(text: &str) -> Result<DateTime<Utc>, NotATime> {
+/// Reads a moment. A date alone is the end of that day.
+///
+/// # Errors
+/// The text is not one.
+pub fn parse(text: &str) -> Result<DateTime<Utc>, NotATime> {
     parse_in(&Local, text.trim())
+}
+
+/// Reads since when something is meant: a span before `now` (`30m`, `1h`, `7d`), or a moment; a date alone is the beginning
+/// of that day.
+///
+/// # Errors
+/// The text is neither.
+pub fn since(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, NotATime> {
+    let text = text.trim();
+    if let Ok(span) = units::span(text) {
+        return now
+            .checked_sub_signed(TimeDelta::from_std(span).unwrap_or(TimeDelta::MAX))
+            .ok_or_else(|| NotATime(text.to_owned()));
+    }
+    match NaiveDate::parse_from_str(text, "%Y-%m-%d") {
+        Ok(_) => parse_in(&Local, &format!("{text} 00:00")),
+        Err(_) => parse(text),
+    }
 }
 
 fn parse_in<Z: TimeZone>(zone: &Z, text: &str) -> Result<DateTime<Utc>, NotATime> {
@@ -66,6 +88,19 @@ mod tests {
         assert_eq!(read("2026-11-19T18:00:30"), "2026-11-19T17:00:30+00:00");
         assert_eq!(read("2026-11-19T18:00:00Z"), "2026-11-19T18:00:00+00:00");
         assert_eq!(read("2026-11-19"), "2026-11-19T22:59:59+00:00", "a date alone is all of that day");
+    }
+
+    #[test]
+    fn since_is_a_span_or_a_moment() {
+        let now = parse_in(&Utc, "2026-11-20 02:00").unwrap();
+        let read = |text: &str| since(text, now).unwrap().to_rfc3339();
+        assert_eq!(read("90m"), "2026-11-20T00:30:00+00:00");
+        assert_eq!(read("2026-11-19T18:00:00Z"), "2026-11-19T18:00:00+00:00");
+        assert!(
+            since("2026-11-19", now).unwrap() < parse("2026-11-19").unwrap(),
+            "a date alone begins with its first hour"
+        );
+        assert!(since("soon", now).is_err());
     }
 
     #[test]

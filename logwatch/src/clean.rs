@@ -1,0 +1,76 @@
+//! What does not belong into a line and hides what does: colours, carriage returns, zero bytes.
+
+/// Whether there is nothing to clean.
+pub(crate) fn is_clean(bytes: &[u8]) -> bool {
+    memchr::memchr3(0x1b, b'\r', 0, bytes).is_none()
+}
+
+/// The same lines without ANSI escape sequences (ECMA-48), without the `\r` of a line's end and without zero bytes; a `\r`
+/// within a line becomes a blank, as it separates what was shown one after the other.
+pub(crate) fn clean(bytes: &[u8], into: &mut Vec<u8>) {
+    into.clear();
+    let mut rest = bytes;
+    while let Some(at) = memchr::memchr3(0x1b, b'\r', 0, rest) {
+        into.extend_from_slice(&rest[..at]);
+        let after = &rest[at + 1..];
+        rest = match rest[at] {
+            0x1b => after_escape(after),
+            0 => after,
+            _ if after.first().is_none_or(|next| *next == b'\n') => after,
+            _ => {
+                into.push(b' ');
+                after
+            }
+        };
+    }
+    into.extend_from_slice(rest);
+}
+
+/// What comes after an escape sequence: `[` parameters and a final byte, `]` up to BEL or ST, or one byte.
+fn after_escape(bytes: &[u8]) -> &[u8] {
+    match bytes.first() {
+        Some(b'[') => {
+            let end = bytes[1..].iter().position(|byte| !(0x20..=0x3f).contains(byte));
+            end.map_or(&[], |end| if bytes[1 + end] == b'\n' { &bytes[1 + end..] } else { &bytes[2 + end..] })
+        }
+        Some(b']') => {
+            let end = bytes.iter().position(|byte| matches!(byte, 0x07 | 0x1b | b'\n'));
+            match end {
+                Some(end) if bytes[end] == b'\n' => &bytes[end..],
+                Some(end) if bytes[end] == 0x1b => bytes.get(end + 2..).unwrap_or_default(),
+                Some(end) => &bytes[end + 1..],
+                None => &[],
+            }
+        }
+        Some(b'\n') | None => bytes,
+        Some(_) => &bytes[1..],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cleaned(text: &str) -> String {
+        let mut into = Vec::new();
+        clean(text.as_bytes(), &mut into);
+        String::from_utf8(into).unwrap()
+    }
+
+    #[test]
+    fn colours_line_ends_and_zeros_go_and_words_stay() {
+        let cases = [
+            ("\x1b[31mERROR\x1b[0m x\n", "ERROR x\n"),
+            ("a\r\nb\r\n", "a\nb\n"),
+            ("10%\r20%\rdone\n", "10% 20% done\n"),
+            ("\0\0\0line\n", "line\n"),
+            ("\x1b]0;title\x07text\n", "text\n"),
+            ("\x1b]8;;x\x1b\\link\n", "link\n"),
+            ("cut \x1b[3\nnext\n", "cut \nnext\n"),
+            ("end \x1b", "end "),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(cleaned(text), expected, "of {text:?}");
+        }
+    }
+}

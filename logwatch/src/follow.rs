@@ -1,0 +1,146 @@
+//! `logwatch follow`: the same judgement as lines arrive, until interrupted. It looks, and remembers nothing: the next run
+//! of cron still finds every line.
+
+mod stream;
+mod window;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use shipshape_core::config::{App, Config};
+use shipshape_core::error::Failure;
+use shipshape_core::run::{Outcome, Run};
+use shipshape_core::{clock, signal};
+
+use crate::cli::{SourceArgs, WatchArgs};
+use crate::examine::{Criteria, Judged};
+use crate::explain::Printer;
+use crate::level::Level;
+use crate::look::{self, Onlooker, Reading};
+use crate::sources::{Cursor, Source, SourceError, Start, plan};
+use crate::state::{Access, Opened, State};
+use crate::templates;
+use crate::watch::Terms;
+use stream::Stream;
+use window::Window;
+
+/// How long it waits between two looks.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Follows until somebody interrupts it, or all that it follows has ended.
+pub(crate) fn follow(args: &WatchArgs, config: &Config, app: &App, run: &Run) -> Result<Outcome, Failure> {
+    run.only_looks();
+    let mut terms = Terms::new(&args.sources, config, 0, run)?;
+    terms.settings.max_errors = args.max_errors;
+    // All are told apart where all are shown.
+    terms.criteria.told_apart = (!args.explain).then_some(Level::Warning);
+    let Opened { mut state, key, .. } = Opened::of(run.common(), &app.name, Access::Look)?;
+    state.templates.begin(run.started());
+    terms.criteria.key = key;
+    let mut sources = followed(&args.sources, config, app)?;
+    let mut printer = Printer::new(run.common());
+    let mut follower = Follower { cursors: BTreeMap::new(), silent: BTreeSet::new(), terms };
+    let mut window = Window::new(state, run.started());
+    while signal::check().is_ok() {
+        let mut is_over = true;
+        for source in &mut sources {
+            is_over &= source.has_ended();
+            if let Some(reading) = follower.look(source.as_source(), &mut window.state, &mut printer)? {
+                window.add(reading.count);
+            }
+        }
+        window.judge(&follower.terms.settings, clock::now(), &mut printer);
+        printer.flush();
+        if is_over {
+            break;
+        }
+        thread::sleep(PAUSE);
+    }
+    drop(printer);
+    Ok(window.conclude(&follower.terms.settings, clock::now()))
+}
+
+/// A source that is followed.
+enum Followed {
+    /// One that is opened anew each time.
+    Opened(Box<dyn Source>),
+    /// One that can be read only once.
+    Stream(Stream),
+}
+
+impl Followed {
+    fn as_source(&mut self) -> &mut dyn Source {
+        match self {
+            Self::Opened(source) => source.as_mut(),
+            Self::Stream(stream) => stream,
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        matches!(self, Self::Stream(stream) if stream.has_ended())
+    }
+}
+
+/// What is followed: as a run would read, but standard input as it comes.
+fn followed(args: &SourceArgs, config: &Config, app: &App) -> Result<Vec<Followed>, Failure> {
+    let stdin = Path::new("-");
+    let mut others = args.clone();
+    others.files.retain(|file| file != stdin);
+    let mut followed = Vec::new();
+    if others.files.len() < args.files.len() {
+        followed.push(Followed::Stream(Stream::begin(std::io::stdin())));
+        if others.files.is_empty() && others.service.is_empty() && others.unit.is_empty() {
+            return Ok(followed);
+        }
+    }
+    followed.extend(plan::plan(&others, config, app, true)?.into_iter().map(Followed::Opened));
+    Ok(followed)
+}
+
+/// Where each source was left, in this run alone.
+struct Follower {
+    cursors: BTreeMap<String, Cursor>,
+    /// Sources that could not be read the last time: told once.
+    silent: BTreeSet<String>,
+    terms: Terms,
+}
+
+impl Follower {
+    /// Looks at a source once more. One that cannot be read the first time is an error; later it is told, and tried again:
+    /// a service that is being restarted comes back.
+    fn look(
+        &mut self,
+        source: &mut dyn Source,
+        state: &mut State,
+        printer: &mut Printer,
+    ) -> Result<Option<Reading>, SourceError> {
+        let key = source.key();
+        let shown = self.terms.criteria.told_apart;
+        let mut show = |name: &str, judged: &Judged<'_>| {
+            if judged.judgement.level >= shown {
+                let masked = templates::mask(judged.record, judged.message);
+                let template = state.templates.assign(&masked, judged.judgement.level);
+                printer.record(name, judged, template);
+            }
+        };
+        let onlooker: &mut Onlooker<'_> = &mut show;
+        let start = Start { now: clock::now(), ..self.terms.start };
+        let criteria = Criteria { now: clock::now(), ..self.terms.criteria.clone() };
+        match look::read(source, self.cursors.get(&key), &start, &criteria, Some(onlooker)) {
+            Ok(reading) => {
+                self.silent.remove(&key);
+                self.cursors.insert(key, reading.cursor.clone());
+                Ok(Some(reading))
+            }
+            Err(error) if self.cursors.contains_key(&key) => {
+                if self.silent.insert(key) {
+                    printer.line(&format!("{}: {error}", source.name()));
+                }
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}

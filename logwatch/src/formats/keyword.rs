@@ -1,0 +1,456 @@
+//! Words that tell of something bad, where no level is stated: and all that shows that they do not.
+//!
+//! A word is meant unless its surroundings say otherwise: it is part of an address, a path, a name or a flag; it is counted,
+//! and there are none; it is denied; or it only says what something is for.
+
+use crate::level::Level;
+use Level::{Critical, Error, Warning};
+
+/// A word, how grave it is, and the rule that it stands for.
+struct Word {
+    text: &'static [u8],
+    level: Level,
+    rule: &'static str,
+    /// Whether names of types end with it: `ValueError`.
+    ends_names: bool,
+}
+
+const fn word(text: &'static [u8], level: Level, rule: &'static str) -> Word {
+    Word { text, level, rule, ends_names: false }
+}
+
+/// By their first letter; longer ones before their beginnings.
+const WORDS: [Word; 27] = [
+    word(b"critical", Critical, "keyword.critical"),
+    word(b"crit", Critical, "keyword.critical"),
+    word(b"denied", Warning, "keyword.denied"),
+    word(b"emergency", Critical, "keyword.emergency"),
+    word(b"emerg", Critical, "keyword.emergency"),
+    Word { text: b"errors", level: Error, rule: "keyword.error", ends_names: true },
+    Word { text: b"error", level: Error, rule: "keyword.error", ends_names: true },
+    word(b"err", Error, "keyword.error"),
+    Word { text: b"exceptions", level: Error, rule: "keyword.exception", ends_names: true },
+    Word { text: b"exception", level: Error, rule: "keyword.exception", ends_names: true },
+    word(b"failed", Error, "keyword.failed"),
+    word(b"failures", Error, "keyword.failed"),
+    word(b"failure", Error, "keyword.failed"),
+    word(b"fatal", Critical, "keyword.fatal"),
+    word(b"panicked", Critical, "keyword.panic"),
+    word(b"panics", Critical, "keyword.panic"),
+    word(b"panic", Critical, "keyword.panic"),
+    word(b"segfault", Critical, "keyword.segfault"),
+    word(b"segmentation fault", Critical, "keyword.segfault"),
+    word(b"sigsegv", Critical, "keyword.segfault"),
+    word(b"traceback", Error, "keyword.traceback"),
+    word(b"warnings", Warning, "keyword.warning"),
+    word(b"warning", Warning, "keyword.warning"),
+    word(b"warn", Warning, "keyword.warning"),
+    word(b"oom-killer", Critical, "keyword.oom"),
+    word(b"out of memory", Critical, "keyword.oom"),
+    word(b"outofmemoryerror", Critical, "keyword.oom"),
+];
+
+/// How many bytes the sieve looks at together: two more than words of the machine hold, so that three letters can be compared
+/// at each of 32 places.
+const BLOCK: usize = 34;
+
+/// The gravest word that is meant, with the rule that it stands for.
+pub(super) fn find(text: &[u8]) -> Option<(Level, &'static str)> {
+    if !sieve(text) {
+        return None;
+    }
+    let mut found: Option<(Level, &'static str)> = None;
+    for (at, byte) in text.iter().enumerate() {
+        let Some(word) = word_at(text, at, *byte) else { continue };
+        // The surroundings are looked at only where they matter.
+        let is_graver = found.is_none_or(|(level, _)| level < word.level);
+        if is_graver && is_meant(text, at, word) {
+            found = Some((level_of(text, at, word), word.rule));
+        }
+        if found.is_some_and(|(level, _)| level.is_error()) {
+            break;
+        }
+    }
+    found
+}
+
+/// Whether a word may be in the text: whether three letters with which one begins stand side by side anywhere. Written so that
+/// the compiler compares many bytes at once, as it is what most lines without a level cost.
+fn sieve(text: &[u8]) -> bool {
+    let mut rest = text;
+    while let Some(block) = rest.first_chunk() {
+        if has_beginning(block) {
+            return true;
+        }
+        rest = &rest[BLOCK - 2..];
+    }
+    // What is left is looked at together with what came before it, or with blanks.
+    if let Some(block) = text.last_chunk() {
+        return rest.len() > 2 && has_beginning(block);
+    }
+    let mut block = [b' '; BLOCK];
+    block[..rest.len()].copy_from_slice(rest);
+    has_beginning(&block)
+}
+
+/// Whether one of the words may begin within a block.
+fn has_beginning(block: &[u8; BLOCK]) -> bool {
+    let threes = block.iter().zip(&block[1..]).zip(&block[2..]);
+    threes.fold(0, |any, ((first, second), third)| any | u8::from(may_begin(*first, *second, *third))) != 0
+}
+
+#[inline]
+#[expect(clippy::needless_bitwise_bool, reason = "branches would keep the compiler from comparing many bytes at once")]
+fn may_begin(first: u8, second: u8, third: u8) -> bool {
+    let is =
+        |letters: &[u8; 3]| (first | 0x20 == letters[0]) & (second | 0x20 == letters[1]) & (third | 0x20 == letters[2]);
+    is(b"err")
+        | is(b"exc")
+        | is(b"eme")
+        | is(b"fai")
+        | is(b"fat")
+        | is(b"pan")
+        | is(b"war")
+        | is(b"tra")
+        | is(b"seg")
+        | is(b"sig")
+        | is(b"cri")
+        | is(b"den")
+        | is(b"oom")
+        | is(b"out")
+}
+
+/// The word that begins here.
+fn word_at(text: &[u8], at: usize, byte: u8) -> Option<&'static Word> {
+    let first = byte | 0x20;
+    if !matches!(first, b'c' | b'd' | b'e' | b'f' | b'o' | b'p' | b's' | b't' | b'w') {
+        return None;
+    }
+    WORDS.iter().find(|word| word.text[0] == first && begins_with(&text[at..], word.text))
+}
+
+fn begins_with(text: &[u8], word: &[u8]) -> bool {
+    text.get(..word.len()).is_some_and(|found| found.eq_ignore_ascii_case(word))
+}
+
+/// The level of a word where it stands: that a guest was not let in is no error of ours.
+fn level_of(text: &[u8], at: usize, word: &Word) -> Level {
+    let near = &text[at.saturating_sub(24)..(at + 24).min(text.len())];
+    // Machines that stand in the internet see thousands of these a day, and refuse them as they should.
+    let is_login = ["authentication", "password", "login", "publickey"].iter().any(|word| contains(near, word));
+    if word.rule == "keyword.failed" && is_login { Warning } else { word.level }
+}
+
+fn contains(text: &[u8], word: &str) -> bool {
+    text.windows(word.len()).any(|found| found.eq_ignore_ascii_case(word.as_bytes()))
+}
+
+/// Whether a word that stands here is meant.
+fn is_meant(text: &[u8], at: usize, word: &Word) -> bool {
+    let end = at + word.text.len();
+    let start = at - text[..at].iter().rev().take_while(|byte| is_of_name(**byte)).count();
+    // `errorHandler`, `error_log`, `failover`, `errno`.
+    if text.get(end).is_some_and(|byte| is_of_name(*byte)) {
+        return false;
+    }
+    if start < at && !(word.ends_names && is_type(&text[start..end], at - start)) {
+        return false;
+    }
+    !is_in_a_name(text, start, end)
+        && !is_in_a_path(&text[..start])
+        && !is_denied(&text[..start])
+        && !is_without_value(word, &text[at..end], &text[end..])
+        && !is_about(text[end..].trim_ascii_start())
+}
+
+fn is_of_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
+}
+
+/// Whether a name that ends with the word, which begins at `at`, is that of an error: `ValueError`, `PDOException`; but not
+/// `onError`, `NOERROR`, `my_error`.
+fn is_type(name: &[u8], at: usize) -> bool {
+    const NONE: [&[u8]; 8] = [b"No", b"Non", b"Is", b"Has", b"On", b"Handle", b"Ignore", b"Clear"];
+    name[0].is_ascii_uppercase()
+        && name[at].is_ascii_uppercase()
+        && name[at + 1].is_ascii_lowercase()
+        && !name.contains(&b'_')
+        && !NONE.contains(&&name[..at])
+}
+
+/// Whether what stands around makes it a part of a longer name: a flag, a file, a variable, a code.
+fn is_in_a_name(text: &[u8], start: usize, end: usize) -> bool {
+    let before = start.checked_sub(1).map(|at| text[at]);
+    let before_that = start.checked_sub(2).map(|at| text[at]);
+    let after = text.get(end).copied();
+    let after_that = text.get(end + 1).copied();
+    let is_name = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
+    // `--fail-on-error`, `console.error`, `$error`, `?error=`.
+    let is_called = match before {
+        Some(b'-') => before_that == Some(b'-') || is_name(before_that),
+        Some(b'.') => is_name(before_that) && text[start].is_ascii_lowercase(),
+        Some(b'$' | b'@' | b'?' | b'&' | b'#') => true,
+        _ => false,
+    };
+    // `error-free`, `error.html`, `error/`, `Error\Handler`.
+    let goes_on = match after {
+        Some(b'-' | b'.') => is_name(after_that),
+        Some(b'/') => true,
+        // A name space of PHP, but not a line feed in a quoted text.
+        Some(b'\\') => after_that.is_some_and(|byte| byte.is_ascii_uppercase()),
+        _ => false,
+    };
+    is_called || goes_on
+}
+
+/// Whether the word before which this stands is the end of a path or an address.
+fn is_in_a_path(before: &[u8]) -> bool {
+    let token = before
+        .rsplit(|byte| matches!(byte, b' ' | b'\t' | b'"' | b'\'' | b'(' | b'[' | b'=' | b'<' | b'>' | b'|' | b'\n'));
+    token.into_iter().next().is_some_and(|token| token.contains(&b'/'))
+}
+
+/// Whether the words before say that there is none: `no`, `without any`, `0`, `on`, `non fatal`.
+fn is_denied(before: &[u8]) -> bool {
+    let Some(before) = before.strip_suffix(b" ") else { return false };
+    let mut words = before.rsplit(|byte| *byte == b' ');
+    let mut next = || words.next().map(<[u8]>::trim_ascii).unwrap_or_default();
+    let first = next();
+    if denies(first) {
+        return true;
+    }
+    // One word may stand between: `no fatal errors`, `without any error`, `0 new failures`.
+    first.iter().all(u8::is_ascii_alphabetic)
+        && matches!(next(), word if denies(word) && !is_any_of(word, &["on", "if", "not"]))
+}
+
+fn denies(word: &[u8]) -> bool {
+    let word = word.strip_prefix(b"(").or_else(|| word.strip_prefix(b"[")).unwrap_or(word);
+    is_any_of(
+        word,
+        &["0", "no", "not", "never", "without", "zero", "non", "any", "on", "if", "ignore", "ignored", "ignoring"],
+    )
+}
+
+fn is_any_of(word: &[u8], words: &[&str]) -> bool {
+    words.iter().any(|known| word.eq_ignore_ascii_case(known.as_bytes()))
+}
+
+/// Whether a value follows that says that there is none: `errors: 0`, `"error":null`, `failed=false`, `error rate 0.00%`; or one
+/// that makes it a setting: `errors=remount-ro`, `warn=True`.
+fn is_without_value(word: &Word, written: &[u8], after: &[u8]) -> bool {
+    // The word may be a key of JSON.
+    let after = after.strip_prefix(b"\"").or_else(|| after.strip_prefix(b"'")).unwrap_or(after);
+    let (is_counted, after) = match counted(after) {
+        Some(rest) => (true, rest),
+        None => (false, after),
+    };
+    match after {
+        // A pair: its value ends with the first blank. `errors=remount-ro` is an option of a file system, `errors=3` a count.
+        [b'=', value @ ..] => {
+            let value = value.split(|byte| *byte == b' ').next().unwrap_or_default();
+            let is_number = value.first().is_some_and(u8::is_ascii_digit);
+            is_nothing(value)
+                || word.level == Warning
+                || written.ends_with(b"s") && !is_number && !matches!(value.first(), Some(b'"' | b'[' | b'{'))
+        }
+        [b':', value @ ..] => is_nothing(value.trim_ascii_start()),
+        [b' ', value @ ..] => {
+            let value = value.trim_ascii_start();
+            let value =
+                value.strip_prefix(b"=").or_else(|| value.strip_prefix(b":")).unwrap_or(value).trim_ascii_start();
+            is_zero(value) || is_counted && !value.first().is_some_and(u8::is_ascii_digit)
+        }
+        _ => is_counted,
+    }
+}
+
+/// What follows a word that makes it a number of them: `error rate: 0`, `failed count=0`.
+fn counted(after: &[u8]) -> Option<&[u8]> {
+    let rest = after.strip_prefix(b" ").or_else(|| after.strip_prefix(b"_"))?;
+    let word = rest.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    is_any_of(&rest[..word], &["rate", "rates", "count", "counts", "code", "ratio", "total"]).then(|| &rest[word..])
+}
+
+/// Whether a value, at the beginning of a text, says that there is nothing: `0`, `null`, `none`, `false`, `""`, `[]`; but not
+/// `nil pointer` or `no such file`.
+pub(super) fn is_nothing(value: &[u8]) -> bool {
+    const NOTHING: [&str; 13] =
+        ["null", "none", "nil", "false", "no", "off", "undefined", "n/a", "<nil>", "\"\"", "''", "[]", "{}"];
+    let value = value.trim_ascii_start();
+    let unquoted = value.strip_prefix(b"\"").filter(|value| !value.starts_with(b"\"")).unwrap_or(value);
+    is_zero(unquoted)
+        || NOTHING.iter().any(|word| {
+            let next = unquoted.get(word.len());
+            let is_alone = next.is_none_or(|byte| ends_value(*byte)) || *word == "none" && next == Some(&b' ');
+            is_alone && begins_with(unquoted, word.as_bytes())
+        })
+}
+
+fn ends_value(byte: u8) -> bool {
+    matches!(byte, b'\t' | b',' | b';' | b'}' | b')' | b']' | b'"' | b'\'' | b'.' | b'\n')
+}
+
+/// Whether a number at the beginning of a text is zero: `0`, `0.00%`, but not `0x80004005`, `0 of 5` or `0.5`.
+fn is_zero(value: &[u8]) -> bool {
+    let digits = value.iter().take_while(|byte| matches!(byte, b'0' | b'.')).count();
+    value.first() == Some(&b'0') && value.get(digits).is_none_or(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_')
+}
+
+/// Whether what follows a word says that it is only about such things: `error handler`, `critical section`.
+pub(super) fn is_about(next: &[u8]) -> bool {
+    const ABOUT: [&str; 22] = [
+        "handling",
+        "handler",
+        "handlers",
+        "page",
+        "pages",
+        "log",
+        "logs",
+        "logging",
+        "logger",
+        "reporting",
+        "report",
+        "reports",
+        "level",
+        "boundary",
+        "budget",
+        "threshold",
+        "tracking",
+        "path",
+        "section",
+        "css",
+        "of",
+        "mode",
+    ];
+    let word = next.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    is_any_of(&next[..word], &ABOUT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(text: &str) -> &'static str {
+        find(text.as_bytes()).map_or("none", |(_, rule)| rule)
+    }
+
+    #[test]
+    fn words_that_are_meant_are_found() {
+        for (text, expected) in [
+            ("error: no such file or directory", "keyword.error"),
+            ("Error: connect ECONNREFUSED 127.0.0.1:5432", "keyword.error"),
+            ("3 errors found", "keyword.error"),
+            ("errors: 12", "keyword.error"),
+            ("10 errors", "keyword.error"),
+            ("error code: 17", "keyword.error"),
+            ("error: 0x80004005", "keyword.error"),
+            ("I/O error, dev sda, sector 1", "keyword.error"),
+            ("ValueError: invalid literal for int()", "keyword.error"),
+            ("java.lang.IllegalStateException: closed", "keyword.exception"),
+            ("Illuminate\\Database\\QueryException: gone away", "keyword.exception"),
+            ("Failed to start nginx.service", "keyword.failed"),
+            ("job 7 failed after 3 attempts", "keyword.failed"),
+            ("npm ERR! code ELIFECYCLE", "keyword.error"),
+            ("err=\"connection reset\"", "keyword.error"),
+            ("{\"error\":\"timeout\"}", "keyword.error"),
+            ("upload failed: no space left on device", "keyword.failed"),
+            ("http: panic serving 10.0.0.1:5: nil pointer", "keyword.panic"),
+            ("node[77]: segfault at 0 ip 0 sp 0 error 4", "keyword.segfault"),
+            ("java.lang.OutOfMemoryError: Java heap space", "keyword.oom"),
+            ("a FATAL problem", "keyword.fatal"),
+            ("Completed 500 Internal Server Error in 12ms", "keyword.error"),
+            ("Warning: low disk space", "keyword.warning"),
+            ("Permission denied (publickey)", "keyword.denied"),
+            ("no error handling, but then it failed", "keyword.failed"),
+            ("errors=0 failed=3", "keyword.failed"),
+            ("error: nil pointer dereference", "keyword.error"),
+            ("import failed: no such file", "keyword.failed"),
+            ("error: undefined symbol: x", "keyword.error"),
+        ] {
+            assert_eq!(rule(text), expected, "of {text:?}");
+        }
+    }
+
+    #[test]
+    fn words_that_are_not_meant_are_passed_over() {
+        for text in [
+            "errors: 0",
+            "errors=0",
+            "errors = 0",
+            "0 errors",
+            "(0 errors, 0 warnings)",
+            "no errors",
+            "No error(s) found",
+            "no fatal errors",
+            "finished without error",
+            "without any errors",
+            "error=null",
+            "error=none",
+            "error=nil",
+            "error=<nil>",
+            "error=nil id=7",
+            "errors: none found",
+            "error=false",
+            "error=0",
+            "error=\"\"",
+            "\"error\":false",
+            "\"error\": null, \"ok\": true",
+            "\"errors\":[]",
+            "error: none",
+            "opened error_log",
+            "ErrorBoundary mounted",
+            "served error.html",
+            "GET /errors 200",
+            "see https://example.com/docs/error for more",
+            "reading /var/log/error.log",
+            "mounted with errors=remount-ro",
+            "failover ok",
+            "failover succeeded",
+            "failed=0",
+            "0 failed",
+            "12 passed, 0 failed, 0 errors",
+            "an error-free run",
+            "on_error set",
+            "onError registered",
+            "started with --fail-on-error",
+            "restart policy: on failure",
+            "flags: warn=True",
+            "error rate 0.00%",
+            "error rate: 0",
+            "error count: 0",
+            "error code 0",
+            "non-fatal",
+            "critical section entered",
+            "error handler installed",
+            "status NOERROR",
+            "with the exception of three",
+            "ER_DUP_ENTRY",
+            "preparing, transparent, outside",
+            "stderr attached",
+            "?error=1&x",
+            "E_ERROR",
+            "all good",
+            "",
+        ] {
+            assert_eq!(rule(text), "none", "of {text:?}");
+        }
+    }
+
+    #[test]
+    fn that_a_guest_was_not_let_in_is_no_error() {
+        let found = find(b"Failed password for invalid user admin from 203.0.113.9 port 50122 ssh2");
+        assert_eq!(found, Some((Warning, "keyword.failed")));
+    }
+
+    #[test]
+    fn the_sieve_lets_every_word_pass_wherever_it_stands() {
+        for word in &WORDS {
+            for before in 0..80 {
+                let text = [vec![b' '; before], word.text.to_ascii_uppercase(), vec![b' '; 40]].concat();
+                assert!(sieve(&text), "{:?} behind {before} blanks", String::from_utf8_lossy(word.text));
+            }
+        }
+        assert!(!sieve(&[b'x'; 200]));
+    }
+}

@@ -1,0 +1,239 @@
+//! What a rule is: the words that give a secret away, the form of its value, and what is to be done about it.
+
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use regex::bytes::{Regex, RegexBuilder};
+use shipshape_core::alert::Severity;
+
+use super::plain;
+use super::value;
+
+/// One kind of secret.
+pub(super) struct Rule {
+    /// Its name in reports: `github-token`.
+    pub(super) id: &'static str,
+    /// How bad it is to find one.
+    pub(super) severity: Severity,
+    /// What is to be done, in one sentence.
+    pub(super) advice: &'static str,
+    /// A record without any of these holds no such secret.
+    pub(super) telltales: &'static [Telltale],
+    finder: Finder,
+    is_secret: fn(&Candidate<'_>) -> bool,
+    compiled: OnceLock<Option<Regex>>,
+}
+
+/// A literal that gives a secret away, and what has to stand around it. At least four bytes long, because the fast search
+/// looks at four bytes at once; or a single byte that is rare.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Telltale {
+    pub(super) text: &'static str,
+    pub(super) around: Around,
+}
+
+/// What has to stand around a telltale, where the literal alone is too common. Cheap to see, and never too strict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Around {
+    /// Nothing.
+    Anything,
+    /// At least ten bytes of a token follow.
+    Token,
+    /// A value is given to the name that it is part of: `=`, `:`, `=>`, `('…')`, `--name value`.
+    Assigned,
+    /// A number as long as a card's is near.
+    Number,
+    /// An `@` that ends user and password: `://user:password@`, `user:password@tcp(`.
+    Userinfo,
+    /// The name of a database client, with ` -p` or ` -a` later in the line.
+    Client,
+    /// `user:password` follows.
+    Pair,
+    /// Something in quotes follows.
+    Quoted,
+}
+
+/// Each of these literals, with what has to stand around it.
+macro_rules! telltales {
+    ($($around:ident: $($text:literal),+);+ $(;)?) => {
+        &[$($($crate::secrets::rule::Telltale { text: $text, around: $crate::secrets::rule::Around::$around }),+),+]
+    };
+}
+pub(super) use telltales;
+
+/// How the values are found.
+enum Finder {
+    /// All that matches, if no letter or digit touches it.
+    Token(&'static str),
+    /// What the group `value` matches.
+    Group(&'static str),
+    /// The value that begins where the match ends, quoted or not.
+    Before(&'static str),
+    /// By a function, for what a regular expression says badly. It puts the values' places into the list.
+    By(fn(&[u8], &mut Vec<Range<usize>>)),
+}
+
+/// What may be a secret.
+#[derive(Clone, Debug)]
+pub(super) struct Candidate<'a> {
+    pub(super) record: &'a [u8],
+    /// Where what announces it begins: the name of a field. The value's own beginning where nothing does.
+    pub(super) from: usize,
+    /// Where the value lies.
+    pub(super) at: Range<usize>,
+}
+
+impl Candidate<'_> {
+    pub(super) fn value(&self) -> &[u8] {
+        &self.record[self.at.clone()]
+    }
+
+    /// At most this many bytes before it.
+    pub(super) fn before(&self, most: usize) -> &[u8] {
+        &self.record[self.from.saturating_sub(most)..self.from]
+    }
+
+    /// What announces it, up to the value: `DB_PASSWORD=`. The part of the name before the match belongs to it.
+    pub(super) fn announced(&self) -> &[u8] {
+        let before = self.before(LONGEST_NAME);
+        let name = before.iter().rev().take_while(|byte| plain::is_name(**byte)).count();
+        &self.record[self.from - name..self.at.start]
+    }
+}
+
+/// How far back the name of a field is looked at, in bytes.
+const LONGEST_NAME: usize = 64;
+
+impl Rule {
+    /// A token that is known by its own form.
+    pub(super) const fn token(id: &'static str, telltales: &'static [Telltale], pattern: &'static str) -> Self {
+        Self::new(id, telltales, Finder::Token(pattern), is_token)
+    }
+
+    /// A value that is known by what stands around it: the group `value` of the pattern.
+    pub(super) const fn group(id: &'static str, telltales: &'static [Telltale], pattern: &'static str) -> Self {
+        Self::new(id, telltales, Finder::Group(pattern), is_no_placeholder)
+    }
+
+    /// A value that is announced by its name: it follows the pattern, quoted or not.
+    pub(super) const fn before(id: &'static str, telltales: &'static [Telltale], pattern: &'static str) -> Self {
+        Self::new(id, telltales, Finder::Before(pattern), is_no_placeholder)
+    }
+
+    /// A value that a function finds.
+    pub(super) const fn by(
+        id: &'static str,
+        telltales: &'static [Telltale],
+        find: fn(&[u8], &mut Vec<Range<usize>>),
+    ) -> Self {
+        Self::new(id, telltales, Finder::By(find), is_no_placeholder)
+    }
+
+    const fn new(
+        id: &'static str,
+        telltales: &'static [Telltale],
+        finder: Finder,
+        is_secret: fn(&Candidate<'_>) -> bool,
+    ) -> Self {
+        let severity = Severity::Critical;
+        Self { id, severity, advice: "", telltales, finder, is_secret, compiled: OnceLock::new() }
+    }
+
+    /// With what is to be done.
+    pub(super) const fn advice(mut self, advice: &'static str) -> Self {
+        self.advice = advice;
+        self
+    }
+
+    /// A guess by name, or something that soon ends by itself.
+    pub(super) const fn weak(mut self) -> Self {
+        self.severity = Severity::Warning;
+        self
+    }
+
+    /// Only where this says so.
+    pub(super) const fn only(mut self, is_secret: fn(&Candidate<'_>) -> bool) -> Self {
+        self.is_secret = is_secret;
+        self
+    }
+
+    /// The places of all values, in growing order.
+    pub(super) fn places(&self, record: &[u8], found: &mut Vec<Range<usize>>) {
+        found.clear();
+        match self.finder {
+            Finder::By(find) => {
+                find(record, found);
+                found.retain(|at| self.accepts(&Candidate { record, from: at.start, at: at.clone() }));
+            }
+            Finder::Token(pattern) => self.tokens(pattern, record, found),
+            Finder::Group(pattern) => self.groups(pattern, record, found),
+            Finder::Before(pattern) => self.values(pattern, record, found),
+        }
+    }
+
+    fn tokens(&self, pattern: &str, record: &[u8], found: &mut Vec<Range<usize>>) {
+        let Some(regex) = self.regex(pattern) else { return };
+        for whole in regex.find_iter(record) {
+            let candidate = Candidate { record, from: whole.start(), at: whole.range() };
+            if plain::stands_alone(record, &whole.range()) && self.accepts(&candidate) {
+                found.push(whole.range());
+            }
+        }
+    }
+
+    fn groups(&self, pattern: &str, record: &[u8], found: &mut Vec<Range<usize>>) {
+        let Some(regex) = self.regex(pattern) else { return };
+        for captures in regex.captures_iter(record) {
+            if let Some((whole, value)) = captures.get(0).zip(captures.name("value"))
+                && self.accepts(&Candidate { record, from: whole.start(), at: value.range() })
+            {
+                found.push(value.range());
+            }
+        }
+    }
+
+    fn values(&self, pattern: &str, record: &[u8], found: &mut Vec<Range<usize>>) {
+        let Some(regex) = self.regex(pattern) else { return };
+        for whole in regex.find_iter(record) {
+            // A value that announces another one is a value: each byte is looked at once.
+            let is_inside = found.last().is_some_and(|last| whole.end() < last.end);
+            if !is_inside
+                && let Some(at) = value::after(record, whole.end())
+                && self.accepts(&Candidate { record, from: whole.start(), at: at.clone() })
+            {
+                found.push(at);
+            }
+        }
+    }
+
+    fn accepts(&self, candidate: &Candidate<'_>) -> bool {
+        !candidate.at.is_empty() && (self.is_secret)(candidate)
+    }
+
+    /// Compiled when first needed: most runs need none. The patterns are ours; a test compiles all.
+    fn regex(&self, pattern: &str) -> Option<&Regex> {
+        self.compiled.get_or_init(|| RegexBuilder::new(pattern).unicode(false).build().ok()).as_ref()
+    }
+
+    /// Whether its pattern can be used.
+    #[cfg(test)]
+    pub(super) fn compiles(&self) -> bool {
+        match self.finder {
+            Finder::Token(pattern) | Finder::Group(pattern) | Finder::Before(pattern) => self.regex(pattern).is_some(),
+            Finder::By(_) => true,
+        }
+    }
+}
+
+/// Random tokens have at least so much entropy, in bits per byte; those of 20 characters of an alphabet of 32 have 3.6.
+const TOKEN_ENTROPY: f64 = 2.8;
+
+/// What most tokens have to be.
+pub(super) fn is_token(candidate: &Candidate<'_>) -> bool {
+    !plain::is_placeholder(candidate.value()) && plain::entropy(candidate.value()) >= TOKEN_ENTROPY
+}
+
+/// What a value has to be that only its place makes a secret.
+pub(super) fn is_no_placeholder(candidate: &Candidate<'_>) -> bool {
+    !plain::is_placeholder(candidate.value())
+}

@@ -1,0 +1,195 @@
+//! Which sources a run reads: what the command line names, else the configuration, else what offers itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use shipshape_core::config::{App, Config, LogwatchSection};
+
+use super::compose::{self, ALL};
+use super::file::LogFile;
+use super::journal::Unit;
+use super::stdin::{NAME as STDIN_KEY, NothingComes, Piped, Stdin, piped};
+use super::{Cursor, Source, SourceError};
+use crate::cli::SourceArgs;
+
+/// The word for standard input.
+const STDIN: &str = "-";
+
+/// What is to be read, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Named {
+    files: Vec<PathBuf>,
+    services: Vec<String>,
+    units: Vec<String>,
+}
+
+impl Named {
+    /// What flags and arguments name.
+    fn by_flags(args: &SourceArgs) -> Self {
+        Self { files: args.files.clone(), services: args.service.clone(), units: args.unit.clone() }
+    }
+
+    /// What the section names.
+    fn by_section(section: &LogwatchSection) -> Self {
+        let files = section.files.iter().map(PathBuf::from).collect();
+        Self { files, services: section.services.clone(), units: section.units.clone() }
+    }
+
+    fn anywhere(args: &SourceArgs, config: &Config) -> Self {
+        let flags = Self::by_flags(args);
+        if flags.is_nothing() { Self::by_section(&config.logwatch) } else { flags }
+    }
+
+    /// Files, and standard input where it is named.
+    fn files(&self, base: &Path, allow_empty: bool) -> Result<Vec<Box<dyn Source>>, SourceError> {
+        let nothing_comes = if allow_empty { NothingComes::IsFine } else { NothingComes::IsAnError };
+        let mut sources: Vec<Box<dyn Source>> = Vec::new();
+        for file in &self.files {
+            match file.to_str() {
+                Some(STDIN) => sources.push(Box::new(Stdin::new(nothing_comes))),
+                Some(pattern) => {
+                    let logs = LogFile::expand(pattern, base)?;
+                    sources.extend(logs.into_iter().map(|log| Box::new(log) as Box<dyn Source>));
+                }
+                // Patterns are text. Any other name is that of one file.
+                None => sources.push(Box::new(LogFile::new(&base.join(file)))),
+            }
+        }
+        Ok(sources)
+    }
+
+    fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The sources to read. Flags beat the configuration, and what is named anywhere beats what only offers itself: so where
+/// the configuration names sources, what is piped in is read only if `-` is named too.
+pub(crate) fn plan(
+    args: &SourceArgs,
+    config: &Config,
+    app: &App,
+    allow_empty: bool,
+) -> Result<Vec<Box<dyn Source>>, SourceError> {
+    let dir = app.dir.as_deref();
+    let named = Named::anywhere(args, config);
+    // Who names nothing means what is piped in, or the project of the folder.
+    let named = if named.is_nothing() { offered(dir)? } else { named };
+    // The shell's own paths lead from where one stands, the configuration's from the application's folder.
+    let base = if Named::by_flags(args).is_nothing() { dir.unwrap_or(Path::new("/")) } else { Path::new(".") };
+    let mut sources = named.files(base, allow_empty)?;
+    if !named.services.is_empty() {
+        sources.extend(compose::sources(dir, &named.services)?);
+    }
+    let journal = args.journal_dir.as_deref();
+    sources.extend(named.units.iter().map(|unit| Box::new(Unit::new(unit, journal)) as Box<dyn Source>));
+    Ok(once(sources))
+}
+
+/// What was read in earlier runs (`known` is where it was left) and is gone, without anything in its place among
+/// `sources`: that is told once.
+pub(crate) fn gone(
+    args: &SourceArgs,
+    config: &Config,
+    sources: &[Box<dyn Source>],
+    known: &BTreeMap<String, Cursor>,
+) -> Vec<Box<dyn Source>> {
+    let named = Named::anywhere(args, config);
+    let offers_itself = named.is_nothing() && sources.iter().all(|source| source.key() != STDIN_KEY);
+    let services = if offers_itself { vec![ALL.to_owned()] } else { named.services };
+    compose::gone(&services, sources, known)
+}
+
+/// What offers itself where nothing is named.
+fn offered(dir: Option<&Path>) -> Result<Named, SourceError> {
+    let piped = piped();
+    let has_project = piped != Piped::Something && dir.map_or(Ok(false), compose::is_in)?;
+    chosen(piped, has_project).ok_or(SourceError::Nothing)
+}
+
+/// What is piped in; but a pipe that nobody writes to (cron's) is nothing where there is a project.
+fn chosen(piped: Piped, has_project: bool) -> Option<Named> {
+    match (piped, has_project) {
+        (Piped::Something, _) | (Piped::Nobody, false) => Some(Named { files: vec![STDIN.into()], ..Named::default() }),
+        (Piped::Nobody | Piped::Nothing, true) => Some(Named { services: vec![ALL.to_owned()], ..Named::default() }),
+        (Piped::Nothing, false) => None,
+    }
+}
+
+/// Each source once, however often it is named.
+fn once(sources: Vec<Box<dyn Source>>) -> Vec<Box<dyn Source>> {
+    let mut met = BTreeSet::new();
+    sources.into_iter().filter(|source| met.insert(source.key())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        sources: SourceArgs,
+    }
+
+    fn keys(line: &[&str], section: &str) -> Vec<String> {
+        let args = Line::parse_from([&["logwatch"], line].concat()).sources;
+        let config = Config { logwatch: toml(section), ..Config::default() };
+        let app = App { name: "demo".to_owned(), dir: Some("/srv/demo".into()) };
+        let sources = plan(&args, &config, &app, false).unwrap();
+        sources.iter().map(|source| source.key()).collect()
+    }
+
+    fn toml(section: &str) -> LogwatchSection {
+        serde_json::from_str(section).unwrap()
+    }
+
+    const SECTION: &str = r#"{"files": ["storage/laravel.log"], "units": ["ssh"]}"#;
+
+    #[test]
+    fn flags_beat_the_configuration() {
+        assert_eq!(keys(&["-", "--unit", "cron"], SECTION), ["stdin", "unit:cron.service"]);
+    }
+
+    #[test]
+    fn the_files_of_the_configuration_lie_in_the_folder_of_the_application() {
+        assert_eq!(keys(&[], SECTION), ["file:/srv/demo/storage/laravel.log", "unit:ssh.service"]);
+    }
+
+    #[test]
+    fn a_source_that_is_named_twice_is_read_once() {
+        assert_eq!(keys(&["-", "-", "--unit", "ssh", "--unit", "ssh.service"], "{}"), ["stdin", "unit:ssh.service"]);
+    }
+
+    #[test]
+    fn a_container_that_is_gone_is_told_where_its_service_is_meant() {
+        let left = r#"{"container": {"id": "a", "service": "app", "file": null, "recent": [], "marks": {}, "looked": "2026-11-20T12:00:00Z"}}"#;
+        let known = BTreeMap::from([("container:app-2".to_owned(), serde_json::from_str(left).unwrap())]);
+        let gone = |line: &[&str], sources: &[Box<dyn Source>]| {
+            let args = Line::parse_from([&["logwatch"], line].concat()).sources;
+            gone(&args, &Config::default(), sources, &known).len()
+        };
+        assert_eq!((gone(&["--service", "app"], &[]), gone(&["--service", "*"], &[])), (1, 1));
+        assert_eq!((gone(&["--service", "queue"], &[]), gone(&["--unit", "ssh"], &[])), (0, 0));
+        let stdin: Box<dyn Source> = Box::new(Stdin::new(NothingComes::IsFine));
+        assert_eq!((gone(&[], &[]), gone(&[], &[stdin])), (1, 0));
+    }
+
+    #[test]
+    fn services_without_a_project_are_an_error() {
+        let args = SourceArgs { service: vec!["app".to_owned()], ..SourceArgs::default() };
+        let app = App { name: "demo".to_owned(), dir: None };
+        let refused = plan(&args, &Config::default(), &app, false);
+        assert!(matches!(refused, Err(SourceError::NoProject { place: None })));
+    }
+
+    #[test]
+    fn where_nothing_is_named_the_pipe_is_read_and_else_the_project() {
+        let stdin = || Some(Named { files: vec!["-".into()], ..Named::default() });
+        let project = || Some(Named { services: vec!["*".to_owned()], ..Named::default() });
+        assert_eq!((chosen(Piped::Something, true), chosen(Piped::Something, false)), (stdin(), stdin()));
+        assert_eq!((chosen(Piped::Nobody, true), chosen(Piped::Nobody, false)), (project(), stdin()));
+        assert_eq!((chosen(Piped::Nothing, true), chosen(Piped::Nothing, false)), (project(), None));
+    }
+}
