@@ -45,7 +45,7 @@ Exit status: 0 all is well, 1 look at it, 2 too much, 3 could not look, 128+N on
 
 /// Reads each line of a log once, and tells real errors, what is new, what rises and what leaks
 #[derive(Parser, Clone, Debug)]
-#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+#[command(after_help = EXAMPLES, subcommand_precedence_over_arg = true)]
 pub(crate) struct Args {
     #[command(flatten)]
     common: CommonArgs,
@@ -116,7 +116,7 @@ enum Command {
 /// The whole tool: reads the command line, runs, reports.
 pub(crate) fn main() -> ExitCode {
     let args: Args = match parse(TOOL, VERSION, |args: &Args| &args.common) {
-        Ok(args) => args,
+        Ok(args) => completed(args),
         Err(exit) => return exit,
     };
     let run = Run::start(TOOL, VERSION, &args.common);
@@ -129,6 +129,35 @@ pub(crate) fn main() -> ExitCode {
         let _ = prepared.commit();
     }
     exit
+}
+
+/// Flags may stand before the command and after it: those before it are for it too, where it says nothing itself.
+fn completed(mut args: Args) -> Args {
+    let outer = args.watch.clone();
+    match &mut args.command {
+        None => {}
+        Some(Command::Top(top)) => top.sources.complete(&outer.sources),
+        Some(Command::Follow(follow)) => {
+            follow.sources.complete(&outer.sources);
+            follow.max_errors = follow.max_errors.or(outer.max_errors);
+            follow.explain |= outer.explain;
+        }
+        Some(Command::Audit(audit)) => audit.app = audit.app.take().or(outer.sources.app),
+    }
+    args
+}
+
+impl SourceArgs {
+    fn complete(&mut self, outer: &Self) {
+        let SourceArgs { files, service, unit, journal_dir, app, since, from_start } = outer.clone();
+        self.files.extend(files);
+        self.service.extend(service);
+        self.unit.extend(unit);
+        self.journal_dir = self.journal_dir.take().or(journal_dir);
+        self.app = self.app.take().or(app);
+        self.since = self.since.take().or(since);
+        self.from_start |= from_start;
+    }
 }
 
 fn execute(args: &Args, run: &Run) -> Result<(Outcome, Option<Prepared>), Failure> {

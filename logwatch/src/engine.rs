@@ -1,5 +1,7 @@
 //! A stream read by all processors at once: pieces of whole lines, each by whoever is free.
 
+mod garbage;
+
 use std::io::{self, Read};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -26,7 +28,7 @@ pub(crate) struct Taken {
     /// What was counted.
     pub(crate) tally: Tally,
     /// How many bytes of the stream were taken in.
-    pub(crate) taken: u64,
+    pub(crate) bytes: u64,
     /// The number of the piece that would come next.
     pub(crate) next_piece: u64,
     /// The last place in the journal, where it is one.
@@ -53,14 +55,14 @@ pub(crate) fn read<'a>(
     let mut chunks = Chunks::new(part.stream, part.ending);
     let mut piece = Piece::default();
     if !chunks.next(&mut piece)? {
-        return Ok(Taken { taken: chunks.taken(), next_piece: origin.first_piece, ..Taken::default() });
+        return Ok(Taken { bytes: chunks.taken(), next_piece: origin.first_piece, ..Taken::default() });
     }
     let wire = part.wire.unwrap_or_else(|| sniff(&piece.bytes));
     if wire != Wire::Plain {
         return lanes::read(&mut chunks, piece, wire, origin, marks, Examiner::new(criteria, observer));
     }
     let tally = plain(&mut chunks, piece, origin, criteria, observer)?;
-    Ok(Taken { tally, taken: chunks.taken(), next_piece: origin.first_piece + chunks.pieces(), journal: None })
+    Ok(Taken { tally, bytes: chunks.taken(), next_piece: origin.first_piece + chunks.pieces(), journal: None })
 }
 
 /// Reads a stream whose lines nothing wraps. Whoever wants to see each record sees them in their order.
@@ -149,6 +151,7 @@ impl<'a> Worker<'a> {
     fn piece(&mut self, piece: &Piece) {
         self.examiner.tally.bytes += piece.bytes.len() as u64;
         self.examiner.tally.cut_lines += piece.cut_lines;
+        self.examiner.tally.garbage += garbage::lines(&piece.bytes);
         let mut cleaned = std::mem::take(&mut self.cleaned);
         let bytes = if clean::is_clean(&piece.bytes) {
             &piece.bytes

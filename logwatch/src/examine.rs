@@ -9,6 +9,10 @@ use crate::secrets;
 use crate::tally::{Leak, MOST_SHAPES, PARTS, SAMPLE, Shape, Tally};
 use crate::templates;
 
+/// Of so many records the time is looked for, and after that of one in so many.
+const DATED: u64 = 4096;
+const DATED_LATER: u64 = 256;
+
 /// What records are looked at for.
 #[derive(Clone, Debug)]
 pub(crate) struct Criteria {
@@ -100,7 +104,7 @@ impl<'a> Examiner<'a> {
 
     /// Looks at a record.
     pub(crate) fn record(&mut self, entry: &Entry<'_>) {
-        let judgement = self.judge(entry);
+        let judgement = judge(entry);
         let time = self.time(entry);
         if time.zip(self.criteria.not_before).is_some_and(|(time, from)| time < from) {
             return;
@@ -129,17 +133,16 @@ impl<'a> Examiner<'a> {
         }
     }
 
-    fn judge(&self, entry: &Entry<'_>) -> Judgement {
-        match (entry.head.and_then(|head| head.level), entry.level) {
-            // What the program says of itself counts more than what carried it, and that more than words.
-            (None, Some(level)) => Judgement { level: Some(level), rule: "wire.level" },
-            _ => formats::judge(entry.bytes, entry.head.as_ref()),
-        }
+    /// Whether the time of each record matters.
+    fn needs_times(&self) -> bool {
+        self.criteria.not_before.is_some() || self.criteria.trend.is_some() || self.observer.is_some()
     }
 
     /// When it was written; only looked for where somebody needs it.
     fn time(&self, entry: &Entry<'_>) -> Option<DateTime<Utc>> {
-        let is_needed = self.criteria.not_before.is_some() || self.criteria.trend.is_some() || self.observer.is_some();
+        let records = self.tally.records;
+        // Some tell what time all of them are about.
+        let is_needed = records < DATED || records.is_multiple_of(DATED_LATER) || self.needs_times();
         entry.time.or_else(|| {
             is_needed.then(|| formats::time(first_line(entry.bytes), self.criteria.zone, self.criteria.now)).flatten()
         })
@@ -209,11 +212,22 @@ impl Shape {
     }
 }
 
+/// How grave it is. What a program says of itself counts more than what carried it: journald calls all that a program
+/// prints informational.
+fn judge(entry: &Entry<'_>) -> Judgement {
+    match (entry.head.and_then(|head| head.level), entry.level) {
+        // What the program says of itself counts more than what carried it, and that more than words.
+        (None, Some(level)) => Judgement { level: Some(level), rule: "wire.level" },
+        _ => formats::judge(entry.bytes, entry.head.as_ref()),
+    }
+}
+
 /// Into which part of the trend's time a moment falls.
 fn part((from, to): (DateTime<Utc>, DateTime<Utc>), time: DateTime<Utc>) -> usize {
     let whole = (to - from).num_milliseconds().max(1);
     let passed = (time - from).num_milliseconds().clamp(0, whole - 1);
-    usize::try_from(passed * PARTS as i64 / whole).unwrap_or(0).min(PARTS - 1)
+    let parts = i64::try_from(PARTS).unwrap_or(1);
+    usize::try_from(passed * parts / whole).unwrap_or(0).min(PARTS - 1)
 }
 
 /// A record's first line.

@@ -83,7 +83,8 @@ fn for_people(source: &str, judged: &Judged<'_>, template: Option<u32>) -> Strin
     let time = judged.time.map_or_else(|| "-".to_owned(), |time| time.with_timezone(&Local).format("%T").to_string());
     let level = judged.judgement.level.map_or("none", |level| level.word());
     let template = template.map_or_else(|| "-".to_owned(), report::template_id);
-    let from = if judged.lane.is_empty() { source } else { judged.lane };
+    // What is piped in has its sources in its lanes; those of a container are only its two outputs.
+    let from = if source == "stdin" && !judged.lane.is_empty() { judged.lane } else { source };
     let ignored = if judged.is_ignored { " (ignored)" } else { "" };
     let text = examine::sample(judged.record);
     format!("{time:8} {level:8} {:18} {from} {template}{ignored} {text}", judged.judgement.rule)

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use serde_json::json;
 use shipshape_core::config::{App, Config};
 use shipshape_core::error::Failure;
 use shipshape_core::run::{Outcome, Run};
@@ -99,6 +100,16 @@ fn followed(args: &SourceArgs, config: &Config, app: &App) -> Result<Vec<Followe
     Ok(followed)
 }
 
+/// A source that cannot be read for now, as a line.
+fn unreadable(source: &str, error: &SourceError, is_for_people: bool) -> String {
+    let why = shipshape_core::error::chain(error);
+    if is_for_people {
+        format!("== {source}: {why}")
+    } else {
+        json!({ "event": "unreadable", "source": source, "text": why }).to_string()
+    }
+}
+
 /// Where each source was left, in this run alone.
 struct Follower {
     cursors: BTreeMap<String, Cursor>,
@@ -136,7 +147,7 @@ impl Follower {
             }
             Err(error) if self.cursors.contains_key(&key) => {
                 if self.silent.insert(key) {
-                    printer.line(&format!("{}: {error}", source.name()));
+                    printer.line(&unreadable(source.name(), &error, printer.is_for_people()));
                 }
                 Ok(None)
             }

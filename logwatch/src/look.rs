@@ -39,9 +39,33 @@ pub(crate) fn read(
             .map_err(|cause| SourceError::Unreadable { path: name.clone().into(), source: cause })?;
         tally.add(std::mem::take(&mut last.tally));
     }
+    // Of a source that was read before, a stretch that is no text is told and passed: what comes behind it is to be seen too.
+    let is_all_of_it = cursor.is_none() || !source.can_be_read_again();
+    if is_all_of_it && is_no_text(&tally) {
+        return Err(SourceError::NoText { what: name, garbage: tally.garbage, lines: tally.lines });
+    }
     if let Some(place) = last.journal {
         source.left_at(place);
     }
-    let cursor = source.close(last.taken, marks)?;
+    let cursor = source.close(last.bytes, marks)?;
     Ok(Reading { count: SourceCount { name, key, tally, gaps, is_first, is_undated }, cursor })
+}
+
+/// Whether most of it is no text. One line is too little to tell: the last one of a wrapped log may be half written.
+fn is_no_text(tally: &Tally) -> bool {
+    // Garbage within wrapped lines is not counted as lines; where it is more than these, another wrapping was expected.
+    (2..=tally.lines).contains(&tally.garbage) && tally.garbage > (tally.lines + tally.repeated) / 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_is_no_text_when_most_of_its_lines_are_none() {
+        let tally = |garbage, lines, repeated| Tally { garbage, lines, repeated, ..Tally::default() };
+        assert!(is_no_text(&tally(2, 3, 0)) && is_no_text(&tally(500, 500, 0)));
+        let text = [tally(0, 0, 0), tally(1, 1, 0), tally(1, 0, 0), tally(50, 100, 0), tally(2, 2, 100)];
+        assert!(!text.iter().any(is_no_text));
+    }
 }

@@ -169,7 +169,7 @@ fn drawn(parts: &[u32; PARTS]) -> String {
     let most = parts.iter().copied().max().unwrap_or_default().max(1);
     let bar = |count: u32| match count {
         0 => ' ',
-        _ => BARS[(u64::from(count - 1) * 8 / u64::from(most)) as usize & 7],
+        _ => BARS[usize::try_from(u64::from(count - 1) * 8 / u64::from(most)).unwrap_or(0).min(7)],
     };
     parts.iter().map(|count| bar(*count)).collect()
 }

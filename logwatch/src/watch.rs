@@ -24,6 +24,10 @@ use crate::templates::{self, Templates};
 /// How far back the first look at a source goes, in hours, unless somebody says otherwise.
 const FIRST_LOOK_HOURS: i64 = 1;
 
+/// What is said to those who ask for a time that they have been told of.
+const GOES_ON: &str = "\nwhat was read before is not counted again: --since and --from-start are about the first look at a source; \
+                       look again with --dry-run";
+
 /// What any way of looking at logs needs to know beforehand.
 pub(crate) struct Terms {
     /// What records are looked at for.
@@ -154,11 +158,19 @@ impl Watch<'_> {
         let known = self.state.templates.clone();
         let seen = self.seen(&sources, &templates, &known, run.started());
         let verdicts = rules::judge(&self.terms.settings, &mut self.state.memory, &seen);
-        rules::problems(&verdicts, &seen).into_iter().for_each(|problem| run.problem(problem));
+        for problem in rules::problems(&verdicts, &seen) {
+            run.problem(problem);
+        }
         let (settings, memory) = (&self.terms.settings, &self.state.memory);
-        let told = Told { seen: &seen, verdicts: &verdicts, settings, memory };
-        report::notices(&told).into_iter().for_each(|notice| run.warn(notice));
-        let (data, text) = (report::data(&told), report::text(&told));
+        let unread: Vec<String> = failed.iter().map(|(name, _)| name.clone()).collect();
+        let told = Told { seen: &seen, verdicts: &verdicts, settings, memory, unread: &unread };
+        for notice in report::notices(&told) {
+            run.warn(notice);
+        }
+        let (data, mut text) = (report::data(&told), report::text(&told));
+        if self.is_stated() && !self.args.dry_run && sources.iter().any(|source| !source.is_first) {
+            text.push_str(GOES_ON);
+        }
         let mut outcome = Outcome { exit: exit(&verdicts), data, text, ..Outcome::ok(report::summary(&told)) };
         self.state.tidy(run.started());
         let prepared = self.prepare(kept, run);
@@ -187,7 +199,8 @@ impl Watch<'_> {
         now: DateTime<Utc>,
     ) -> Seen<'s> {
         let since = self.state.begun(now);
-        let span = now - self.terms.start.since.unwrap_or(now - Duration::hours(FIRST_LOOK_HOURS));
+        // Of what is read from its beginning only its records can say how long a time it is about.
+        let span = now - self.terms.start.since.unwrap_or(now);
         let asked = self.is_stated() || self.args.max_errors.is_some() || !self.is_readable;
         Seen { sources, templates, known, now, span, since, asked }
     }

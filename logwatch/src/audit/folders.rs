@@ -98,12 +98,14 @@ fn empty(dir: PathBuf, place: &Place) -> Unrotated {
     Unrotated { dir, files: Vec::new(), size: 0, is_all_of_log: false, su }
 }
 
-/// A file that two rules have is an error to logrotate, so a pattern must not reach what another rule has.
+/// A file that two rules have is an error to logrotate, so a pattern must not reach what another rule has. Nor must it reach
+/// what was put aside already: `laravel-2026-11-19.log` would be rotated by logrotate and by its program.
 fn is_all_of_log(folder: &Unrotated, files: &[LogFile], rules: &Rules, place: &Place) -> bool {
     let is_log = |path: &Path| path.extension().is_some_and(|extension| extension == "log");
-    let beside = files.iter().map(|file| place.its_own(&file.path));
-    let mut reached = beside.filter(|path| path.parent() == Some(&folder.dir) && is_log(path));
-    folder.files.iter().all(|path| is_log(path)) && reached.all(|path| rules.of(&path).is_none())
+    let beside = files.iter().map(|file| (place.its_own(&file.path), file.named));
+    let mut reached = beside.filter(|(path, _)| path.parent() == Some(&folder.dir) && is_log(path));
+    let is_free = |path: &Path, named| named != Named::Kept && rules.of(path).is_none();
+    folder.files.iter().all(|path| is_log(path)) && reached.all(|(path, named)| is_free(&path, named))
 }
 
 /// In a folder that others than root may write to, root must not rename and create: logrotate refuses it, unless it is told
@@ -173,6 +175,16 @@ mod tests {
         let (folders, _) = found("/srv/logs/b.log {\n rotate 3\n}\n", &files, 1);
         assert_eq!(folders[0].files, [Path::new("/srv/logs/a.log")]);
         assert!(!folders[0].is_all_of_log);
+    }
+
+    #[test]
+    fn a_pattern_must_not_reach_what_a_program_rotates_itself() {
+        let files = [("/srv/logs/laravel.log", Named::Live), ("/srv/logs/laravel-2026-11-20.log", Named::Kept)];
+        let (folders, _) = found("", &files, 1);
+        assert_eq!(folders[0].files, [Path::new("/srv/logs/laravel.log")]);
+        assert!(!folders[0].is_all_of_log);
+        let elsewhere = [("/srv/logs/laravel.log", Named::Live), ("/srv/logs/laravel.log.1", Named::Kept)];
+        assert!(found("", &elsewhere, 1).0[0].is_all_of_log, "`*.log` does not mean it");
     }
 
     #[test]

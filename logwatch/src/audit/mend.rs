@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use shipshape_core::stack::compose::logs::Project;
@@ -57,6 +57,22 @@ fn block(folder: &Unrotated) -> Option<String> {
         "\n{} {{\n    daily\n    rotate {KEPT}\n    compress\n    delaycompress\n    missingok\n    notifempty\n    copytruncate\n{su}}}\n",
         paths.join("\n")
     ))
+}
+
+/// What is missing in the file of rules, and has to be written by somebody who knows how.
+pub(super) fn unwritten(folders: &[Unrotated]) -> Vec<String> {
+    let is_missing = |path: &&Path| quoted(path, "").is_none();
+    let in_folder = |folder: &Unrotated| {
+        if folder.is_all_of_log {
+            return Some(folder.dir.as_path()).filter(is_missing).map(unwritten_note);
+        }
+        folder.files.iter().map(PathBuf::as_path).find(is_missing).map(unwritten_note)
+    };
+    folders.iter().filter_map(in_folder).collect()
+}
+
+fn unwritten_note(path: &Path) -> String {
+    format!("no rule is printed for {}: its name means something to logrotate", one_line(&path.display().to_string()))
 }
 
 /// A path in quotes, if every letter of it means itself there.
@@ -137,7 +153,6 @@ mod tests {
     use super::*;
     use crate::audit::containers::tests::container;
     use chrono::TimeZone;
-    use std::path::PathBuf;
 
     fn folder(dir: &str, names: &[&str], is_all_of_log: bool) -> Unrotated {
         let files = names.iter().map(|name| PathBuf::from(dir).join(name)).collect();
@@ -167,7 +182,11 @@ mod tests {
     fn a_name_that_would_mean_something_else_is_not_printed() {
         for name in ["a\n}\n/etc/x {", "a\"b", "a*b", "a{b", "a\\b", "a#b", "a$b"] {
             assert_eq!(logrotate(&[folder("/srv/x", &[name], false)], "x"), None, "{name}");
+            let notes = unwritten(&[folder("/srv/x", &["a.log", name], false)]);
+            assert!(notes.len() == 1 && notes[0].starts_with("no rule is printed for /srv/x/a"), "{notes:?}");
+            assert!(!notes[0].contains('\n'));
         }
+        assert_eq!(unwritten(&[folder("/srv/{x}", &["a.log"], true), folder("/srv/x", &["a.log"], true)]).len(), 1);
         assert_eq!(key("a: b"), None);
         assert_eq!(key("a\nb"), None);
     }

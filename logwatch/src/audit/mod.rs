@@ -100,6 +100,7 @@ fn look(args: &AuditArgs, config: &Config, app: Option<&App>, run: &Run) -> Resu
     let rules = logrotate::read(&place);
     let (unrotated, mut notes) = folders::unrotated(&logs.files, &rules, &place, run.started());
     notes.extend(rules.notes);
+    notes.extend(mend::unwritten(&unrotated));
     let findings = [
         containers::findings(&containers, args.max_size.0),
         files::too_large(&logs.files, &place, args.max_size.0),

@@ -74,7 +74,7 @@ impl Stream {
 }
 
 impl Source for Stream {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "stdin"
     }
 

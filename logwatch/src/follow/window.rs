@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Duration, Utc};
 use serde_json::json;
+use shipshape_core::error::Explain;
 use shipshape_core::run::Outcome;
+use shipshape_core::signal;
 
 use crate::counted;
 use crate::explain::Printer;
@@ -90,9 +92,12 @@ impl Window {
         let known = &self.state.templates;
         let seen = Seen { sources: &sources, templates: &templates, known, now, span, since, asked: true };
         let verdicts = rules::judge(settings, &mut self.state.memory, &seen);
-        let told = Told { seen: &seen, verdicts: &verdicts, settings, memory: &self.state.memory };
+        let told = Told { seen: &seen, verdicts: &verdicts, settings, memory: &self.state.memory, unread: &[] };
         let (data, text) = (report::data(&told), report::text(&told));
-        Outcome { exit: watch::exit(&verdicts), data, text, ..Outcome::ok(report::summary(&told)) }
+        // It ends because somebody interrupts it, as any other program that is interrupted ends.
+        let exit = signal::check().map_or_else(|interrupted| interrupted.exit(), |()| watch::exit(&verdicts));
+        let warnings = report::notices(&told);
+        Outcome { exit, data, text, warnings, ..Outcome::ok(report::summary(&told)) }
     }
 }
 

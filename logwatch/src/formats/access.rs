@@ -21,9 +21,28 @@ pub(super) fn status(text: &[u8]) -> Option<u16> {
     ends.then(|| digit(a) * 100 + digit(b) * 10 + digit(c))
 }
 
+/// The head of a line that begins with who asked, with a time behind it.
+pub(super) fn head(line: &[u8]) -> Option<Head> {
+    in_brackets(line).or_else(|| of_fpm(line))
+}
+
+/// PHP-FPM's own form: `10.0.0.9 -  20/Nov/2026:10:00:00 +0000 "GET /index.php" 500`, with a user or none.
+fn of_fpm(line: &[u8]) -> Option<Head> {
+    /// How long the time is, with the blank behind it.
+    const TIME: usize = 27;
+    // No address is longer; most lines that are no requests are told by what follows their first word.
+    let blank = memchr(b' ', &line[..line.len().min(48)])?;
+    if !line[blank..].starts_with(b" - ") {
+        return None;
+    }
+    let quote = memchr(b'"', &line[..line.len().min(REACH)])?;
+    let time = line.get(quote.checked_sub(TIME)?..quote)?;
+    if is_date(time) { request(line, quote) } else { None }
+}
+
 /// The head of a line whose time is in brackets, behind who asked: the common and the combined form, also with a virtual host
 /// before it, and `HAProxy`'s.
-pub(super) fn head(line: &[u8]) -> Option<Head> {
+fn in_brackets(line: &[u8]) -> Option<Head> {
     let open = memchr(b'[', &line[..line.len().min(REACH)])?;
     if open == 0 || line[open - 1] != b' ' || !is_date(&line[open + 1..]) {
         return None;

@@ -175,6 +175,8 @@ impl Seen {
             // Elastic's common schema nests it, unless told otherwise.
             b"log" => self.level = self.level.or_else(|| nested(field.value)),
             b"@t" => self.is_compact = true,
+            // The journal's fields, piped as they are.
+            b"PRIORITY" => self.level = self.level.or_else(|| level(field.key, field.value)),
             b"status" => self.status = self.status.or_else(|| status(field.value)),
             b"DownstreamStatus" => (self.status, self.is_traefik) = (status(field.value), true),
             b"request" | b"request_uri" | b"request_method" | b"RequestMethod" | b"method" | b"uri" => {

@@ -122,10 +122,12 @@ fn may_begin(first: u8, second: u8, third: u8) -> bool {
 
 /// The word that begins here.
 fn word_at(text: &[u8], at: usize, byte: u8) -> Option<&'static Word> {
-    let first = byte | 0x20;
-    if !matches!(first, b'c' | b'd' | b'e' | b'f' | b'o' | b'p' | b's' | b't' | b'w') {
+    let (second, third) = (*text.get(at + 1)?, *text.get(at + 2)?);
+    // Before all words are gone through: most letters begin none.
+    if !may_begin(byte, second, third) {
         return None;
     }
+    let first = byte | 0x20;
     WORDS.iter().find(|word| word.text[0] == first && begins_with(&text[at..], word.text))
 }
 

@@ -22,6 +22,15 @@ const SAYS: [(&[u8], Level); 12] = [
 /// What FPM puts around the words of its children.
 const WRAPPED: [&[u8]; 2] = [b"said into stderr: \"", b"said into stdout: \""];
 
+/// What FPM puts before all that a script or PHP itself logs, however grave it is.
+pub(super) const MESSAGE: &[u8] = b"NOTICE: PHP message: ";
+
+/// The head of such a line without anything around it, as FPM writes it where `decorate_workers_output` is off: FPM's own word
+/// says nothing.
+pub(super) fn message(line: &[u8]) -> Head {
+    nested(line, MESSAGE.len(), Format::Fpm)
+}
+
 /// The head of `PHP Fatal error:  …`, wherever it begins.
 pub(super) fn said(line: &[u8], at: usize) -> Option<Head> {
     let rest = line.get(at..)?.strip_prefix(b"PHP ")?;
@@ -53,7 +62,7 @@ fn fpm(line: &[u8], end: usize, level: Level, nesting: Nesting) -> Head {
     let said = WRAPPED.iter().find_map(|words| Some(memchr::memmem::find(&line[message..], words)? + words.len()));
     let Some(at) = said.filter(|_| nesting == Nesting::Outer).map(|at| message + at) else { return head };
     // error_log() of a script, through FPM's own log.
-    let inner = line[at..].strip_prefix(b"NOTICE: PHP message: ");
+    let inner = line[at..].strip_prefix(MESSAGE);
     let at = inner.map_or(at, |inner| line.len() - inner.len());
     let of_child = nested(line, at, Format::Fpm);
     if of_child.level.is_some() { of_child } else { Head { message: at, ..head } }

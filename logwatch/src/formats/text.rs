@@ -72,7 +72,7 @@ impl Finder<'_> {
                 None => break,
                 Some(b'[' | b'(' | b'<') => self.group(),
                 Some(b'{') => self.brace(),
-                Some(b'"') => Step::Is(access::request(self.line, self.at).or_else(|| self.without_level())),
+                Some(b'"') => Step::Is(access::request(self.line, self.at).or_else(|| Some(self.without_level()))),
                 Some(_) => self.word(),
             };
             match step {
@@ -80,13 +80,13 @@ impl Finder<'_> {
                 Step::Is(head) => return head,
             }
         }
-        self.without_level()
+        Some(self.without_level())
     }
 
     /// There is no level.
-    fn without_level(&self) -> Option<Head> {
+    fn without_level(&self) -> Head {
         let head = Head::new(Format::Dated, None, self.message);
-        Some(access::in_message(self.line, self.message).unwrap_or(head))
+        access::in_message(self.line, self.message).unwrap_or(head)
     }
 
     /// There is a level, and it ends here.
@@ -100,17 +100,15 @@ impl Finder<'_> {
 
     /// Something in brackets: the level, or a name.
     fn group(&mut self) -> Step {
-        let Some(close) = closing(self.line, self.at) else { return Step::Is(self.without_level()) };
+        let Some(close) = closing(self.line, self.at) else { return Step::Is(Some(self.without_level())) };
         let inside = &self.line[self.at + 1..close];
         // Apache has the module before the level.
         let module = if self.format == Format::Apache { memchr(b':', inside).map_or(0, |colon| colon + 1) } else { 0 };
-        match word::stated(&inside[module..]) {
-            Some(level) => self.found(self.format_in_brackets(close), level, close + 1),
-            None => {
-                self.at = close + 1;
-                Step::On
-            }
+        if let Some(level) = word::stated(&inside[module..]) {
+            return self.found(self.format_in_brackets(close), level, close + 1);
         }
+        self.at = close + 1;
+        Step::On
     }
 
     /// Who writes its level in brackets, behind this kind of time.
@@ -131,14 +129,14 @@ impl Finder<'_> {
     fn brace(&mut self) -> Step {
         if self.line.get(self.at + 1) == Some(&b'"') {
             let head = json::head(&self.line[self.at..]).map(|head| head.after(self.at));
-            return Step::Is(head.or_else(|| self.without_level()));
+            return Step::Is(head.or_else(|| Some(self.without_level())));
         }
         match memchr(b'}', &self.line[self.at..]) {
             Some(length) if length < LONGEST_GROUP => {
                 self.at += length + 1;
                 Step::On
             }
-            _ => Step::Is(self.without_level()),
+            _ => Step::Is(Some(self.without_level())),
         }
     }
 
@@ -178,6 +176,8 @@ impl Finder<'_> {
                 && self.has_time
                 && match rest {
                     [b':', b' ' | b'\t', value @ ..] => !keyword::is_nothing(value),
+                    // The name of a logger, with the level behind it: `- error - INFO - `.
+                    [b' ', b'-', b' ', next @ ..] => !is_level_between(next),
                     [] | [b'\t' | b'|' | b']', ..] | [b' ', b'|' | b' ' | b'-', ..] => true,
                     [b' ', next @ ..] => self.tokens == 0 && begins_plainly(word) && !keyword::is_about(next),
                     _ => false,
@@ -236,7 +236,7 @@ impl Finder<'_> {
         let is_name = matches!(self.line[end..], [b' ', b'-' | b'|', b' ', ..] | [b'|', ..]);
         self.words += usize::from(is_word && !is_name);
         self.at = end;
-        if self.words > 1 { Step::Is(self.without_level()) } else { Step::On }
+        if self.words > 1 { Step::Is(Some(self.without_level())) } else { Step::On }
     }
 }
 
@@ -302,6 +302,12 @@ fn goes_on(word: &[u8]) -> bool {
 fn is_nginx(rest: &[u8]) -> bool {
     let digits = rest.iter().skip(1).take_while(|byte| byte.is_ascii_digit()).count();
     digits > 0 && rest.get(1 + digits) == Some(&b'#')
+}
+
+/// Whether a level in capitals stands here between dashes.
+fn is_level_between(text: &[u8]) -> bool {
+    let word = &text[..letters(text)];
+    text[word.len()..].starts_with(b" - ") && word.iter().all(u8::is_ascii_uppercase) && word::level(word).is_some()
 }
 
 /// Levels that programs write in small letters before a message; others may be the first word of a sentence.

@@ -47,6 +47,8 @@ pub(crate) struct Unwrapped<'a> {
     pub(crate) is_partial: bool,
     /// Whether the text is a whole record, whatever is in it.
     pub(crate) is_record: bool,
+    /// Whether we said it ourselves, in an earlier run: a report that quotes an error is none.
+    pub(crate) is_own: bool,
     /// The wire's own word for the place behind this line (the journal).
     pub(crate) cursor: Option<&'a str>,
 }
@@ -99,6 +101,15 @@ pub(crate) fn unwrap<'a>(wire: Wire, line: &'a [u8], scratch: &'a mut Vec<u8>) -
 impl<'a> Unwrapped<'a> {
     /// A line that nothing wraps.
     fn plain(text: &'a [u8]) -> Self {
-        Self { lane: "", time: None, level: None, text, is_partial: false, is_record: false, cursor: None }
+        Self {
+            lane: "",
+            time: None,
+            level: None,
+            text,
+            is_partial: false,
+            is_record: false,
+            is_own: false,
+            cursor: None,
+        }
     }
 }

@@ -64,6 +64,9 @@ fn plain(quoted: &[u8]) -> Option<&[u8]> {
     memchr::memchr2(b'"', b'\\', text).is_none().then_some(text)
 }
 
+/// What the journal calls us.
+const OWN: &str = "logwatch";
+
 /// What `journalctl --output=json` writes (systemd.journal-fields(7)).
 pub(super) fn journal<'a>(object: &'a [u8], scratch: &'a mut Vec<u8>) -> Option<Unwrapped<'a>> {
     scratch.clear();
@@ -94,6 +97,7 @@ pub(super) fn journal<'a>(object: &'a [u8], scratch: &'a mut Vec<u8>) -> Option<
         time: Some(time),
         level: priority.and_then(|priority| level(priority, is_printed)),
         is_record: !is_printed,
+        is_own: identifier == Some(OWN),
         cursor,
         ..Unwrapped::plain(text.strip_suffix(b"\n").unwrap_or(text))
     })

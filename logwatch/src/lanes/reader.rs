@@ -14,7 +14,7 @@ use super::{Unwrapped, Wire, unwrap};
 use crate::chunk::{Chunks, LONGEST_LINE, Piece};
 use crate::clean;
 use crate::engine::{Origin, Taken};
-use crate::examine::{self, Entry, Examiner};
+use crate::examine::{self, Examiner};
 use crate::formats::{self, Head};
 use crate::records::{self, Assembler, Joins};
 use crate::tally::Tally;
@@ -46,7 +46,7 @@ pub(crate) fn read<R: Read>(
         }
     }
     let (tally, journal) = lanes.end();
-    Ok(Taken { tally, taken: chunks.taken(), next_piece: origin.first_piece + chunks.pieces(), journal })
+    Ok(Taken { tally, bytes: chunks.taken(), next_piece: origin.first_piece + chunks.pieces(), journal })
 }
 
 /// One program, or one of its streams.
@@ -139,6 +139,9 @@ impl<'a, 'm> Lanes<'a, 'm> {
         if let Some(cursor) = said.cursor {
             self.journal.clear();
             self.journal.push_str(cursor);
+        }
+        if said.is_own {
+            return;
         }
         let index = self.lane(said.lane);
         if self.is_repeated(index, said) {

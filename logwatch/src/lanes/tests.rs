@@ -132,7 +132,7 @@ fn what_is_broken_in_the_middle_is_garbage_and_at_the_end_is_left_for_the_next_r
     let half = "{\"log\":\"four\\n\",\"stream\":\"std";
     let (records, taken) = read((whole.clone() + half).as_bytes(), None, &mut Marks::new());
     assert_eq!(records, owned(&[("stdout", "one"), ("stdout", "three")]));
-    assert_eq!((taken.tally.garbage, taken.taken), (1, whole.len() as u64));
+    assert_eq!((taken.tally.garbage, taken.bytes), (1, whole.len() as u64));
 }
 
 #[test]

@@ -279,66 +279,72 @@ fn statement(line: &[u8]) -> Option<Kind> {
     is_in(&CLAUSES).then_some(Kind::Clause)
 }
 
+/// How the kernel begins to tell of a defect.
+const OOPS_BEGINS: [&[u8]; 8] = [
+    b"------------[ cut here ]",
+    b"BUG: ",
+    b"kernel BUG at ",
+    b"WARNING: ",
+    b"general protection fault",
+    b"Unable to handle kernel ",
+    b"Kernel panic - not syncing",
+    b"INFO: task ",
+];
+
+/// What it says of one: registers, frames, memory.
+const OOPS_PARTS: [&[u8]; 39] = [
+    b" ",
+    b"<",
+    b"? ",
+    b"#PF: ",
+    b"CPU: ",
+    b"RIP: ",
+    b"Code: ",
+    b"RSP: ",
+    b"RAX: ",
+    b"RDX: ",
+    b"RBP: ",
+    b"R10: ",
+    b"R13: ",
+    b"FS: ",
+    b"CS: ",
+    b"CR2: ",
+    b"DR0: ",
+    b"DR3: ",
+    b"PGD ",
+    b"PKRU: ",
+    b"Oops: ",
+    b"Call Trace:",
+    b"Call trace:",
+    b"Modules linked in:",
+    b"Hardware name: ",
+    b"Workqueue: ",
+    b"Tainted: ",
+    b"Mem-Info:",
+    b"active_anon:",
+    b"Node ",
+    b"lowmem_reserve",
+    b"Tasks state ",
+    b"[",
+    b"memory: usage",
+    b"swap: usage",
+    b"kmem: usage",
+    b"Memory cgroup stats",
+    b"oom-kill:",
+    b"invalid opcode",
+];
+
+/// With what it ends.
+const OOPS_ENDS: [&[u8]; 4] =
+    [b"---[ end ", b"Out of memory: Killed process", b"Memory cgroup out of memory: Killed", b"oom_reaper: "];
+
 /// What a message of the kernel is.
 fn of_kernel(message: &[u8]) -> Kind {
-    const BEGINS: [&[u8]; 8] = [
-        b"------------[ cut here ]",
-        b"BUG: ",
-        b"kernel BUG at ",
-        b"WARNING: ",
-        b"general protection fault",
-        b"Unable to handle kernel ",
-        b"Kernel panic - not syncing",
-        b"INFO: task ",
-    ];
-    const PARTS: [&[u8]; 39] = [
-        b" ",
-        b"<",
-        b"? ",
-        b"#PF: ",
-        b"CPU: ",
-        b"RIP: ",
-        b"Code: ",
-        b"RSP: ",
-        b"RAX: ",
-        b"RDX: ",
-        b"RBP: ",
-        b"R10: ",
-        b"R13: ",
-        b"FS: ",
-        b"CS: ",
-        b"CR2: ",
-        b"DR0: ",
-        b"DR3: ",
-        b"PGD ",
-        b"PKRU: ",
-        b"Oops: ",
-        b"Call Trace:",
-        b"Call trace:",
-        b"Modules linked in:",
-        b"Hardware name: ",
-        b"Workqueue: ",
-        b"Tainted: ",
-        b"Mem-Info:",
-        b"active_anon:",
-        b"Node ",
-        b"lowmem_reserve",
-        b"Tasks state ",
-        b"[",
-        b"memory: usage",
-        b"swap: usage",
-        b"kmem: usage",
-        b"Memory cgroup stats",
-        b"oom-kill:",
-        b"invalid opcode",
-    ];
-    const ENDS: [&[u8]; 4] =
-        [b"---[ end ", b"Out of memory: Killed process", b"Memory cgroup out of memory: Killed", b"oom_reaper: "];
-    if starts_with_any(message, &BEGINS) || memchr::memmem::find(message, b" invoked oom-killer: ").is_some() {
+    if starts_with_any(message, &OOPS_BEGINS) || memchr::memmem::find(message, b" invoked oom-killer: ").is_some() {
         Kind::Oops
-    } else if starts_with_any(message, &ENDS) {
+    } else if starts_with_any(message, &OOPS_ENDS) {
         Kind::OopsEnd
-    } else if starts_with_any(message, &PARTS) || memchr::memmem::find(message, b"+0x").is_some() {
+    } else if starts_with_any(message, &OOPS_PARTS) || memchr::memmem::find(message, b"+0x").is_some() {
         Kind::OopsPart
     } else {
         Kind::Other

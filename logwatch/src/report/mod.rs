@@ -22,6 +22,8 @@ pub(crate) struct Told<'a> {
     pub(crate) settings: &'a Settings,
     /// What the rules remember.
     pub(crate) memory: &'a Memory,
+    /// The sources that could not be read.
+    pub(crate) unread: &'a [String],
 }
 
 impl Told<'_> {

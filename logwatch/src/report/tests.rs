@@ -59,7 +59,7 @@ impl Made {
         let seen = Seen { sources: &sources, templates: &templates, known: &known, now, span, since, asked };
         let mut memory = Memory::default();
         let verdicts = rules::judge(&settings, &mut memory, &seen);
-        let told = Told { seen: &seen, verdicts: &verdicts, settings: &settings, memory: &memory };
+        let told = Told { seen: &seen, verdicts: &verdicts, settings: &settings, memory: &memory, unread: &[] };
         Report { data: data(&told), summary: summary(&told), text: text(&told), notices: notices(&told) }
     }
 }

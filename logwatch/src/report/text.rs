@@ -23,19 +23,33 @@ pub(crate) fn summary(told: &Told<'_>) -> String {
     let records = counted(told.sum(|source| source.tally.records), "record", "records");
     let sources = counted(told.seen.sources.len() as u64, "source", "sources");
     let bad = told.bad();
+    let lossy: Vec<&str> =
+        told.seen.sources.iter().filter(|source| !source.gaps.is_empty()).map(|source| source.name.as_str()).collect();
     let standing = if !bad.is_empty() {
-        /// How many are named; a summary is one line.
-        const NAMED: usize = 4;
-        let more = bad.len().saturating_sub(NAMED);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let named: Vec<String> = bad.iter().take(NAMED).map(|verdict| called(verdict)).collect();
-        format!("bad: {}{more}", named.join(", "))
+        let named: Vec<String> = bad.iter().map(|verdict| called(verdict)).collect();
+        format!("bad: {}", some(&named))
+    } else if !told.unread.is_empty() {
+        String::new()
+    } else if !lossy.is_empty() {
+        format!("lines lost: {}", some(&lossy))
     } else if !told.seen.sources.is_empty() && told.unjudged().count() == told.seen.sources.len() {
         "a first look, not judged".to_owned()
     } else {
         "all is well".to_owned()
     };
-    format!("{errors} in {records} of {sources}; {standing}")
+    let unread = if told.unread.is_empty() { String::new() } else { format!("not read: {}", some(told.unread)) };
+    let standing = [standing, unread].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>();
+    format!("{errors} in {records} of {sources}; {}", standing.join("; "))
+}
+
+/// Some of these names; a summary is one line.
+fn some<S: AsRef<str>>(names: &[S]) -> String {
+    /// How many are named.
+    const NAMED: usize = 4;
+    let more = names.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let named: Vec<String> = names.iter().take(NAMED).map(|name| plain(name.as_ref(), LONGEST_NAME)).collect();
+    format!("{}{more}", named.join(", "))
 }
 
 /// A verdict's rule and what it is about: `silence application-1`.

@@ -529,6 +529,7 @@ fn a_problem_says_what_how_many_since_when_where_and_what_to_do() {
     let mut cron = Cron::new();
     cron.asked = true;
     cron.settings.max_errors = Some(10);
+    cron.settings.section.max_ratio = Some(5.0);
     cron.run(
         &[found("app.log", 400, 300), found("db.log", 40, 12)],
         &[("a <*>", 200), ("b", 60), ("c", 40), ("d", 12)],

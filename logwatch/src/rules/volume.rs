@@ -34,10 +34,12 @@ pub(super) fn judge(settings: &Settings, memory: &Memory, seen: &Seen<'_>) -> [V
     verdicts.map(|verdict| verdict.stands(Standing::Learning, "the first look is told and not judged"))
 }
 
-/// How long the time is that a source's counts are about.
+/// How long the time is that a source's counts are about: since the last look, or what its records themselves say where that
+/// is more, as of a file that is read from its beginning.
 fn span(source: &SourceCount, memory: &Memory, seen: &Seen<'_>) -> Duration {
     let known = memory.sources.get(&source.key).filter(|_| !source.is_first);
-    known.map_or(seen.span, |history| history.span(seen.now, seen.span))
+    let looked = known.map_or(seen.span, |history| history.span(seen.now, seen.span));
+    source.tally.span.map_or(looked, |(from, to)| looked.max(to - from))
 }
 
 fn rate(settings: &Settings, memory: &Memory, seen: &Seen<'_>, (errors, records): (u64, u64)) -> Verdict {
@@ -50,6 +52,11 @@ fn rate(settings: &Settings, memory: &Memory, seen: &Seen<'_>, (errors, records)
     let most = settings.section.max_rate.unwrap_or(MAX_RATE);
     let least = Duration::minutes(RATE_MINUTES);
     // Each source by its own time: one that nobody looked at for days must not thin out the errors of the others.
+    let is_dated = seen.judged().all(|source| source.tally.errors == 0 || !span(source, memory, seen).is_zero());
+    if !is_dated {
+        let text = format!("{told}, of which nobody knows the time");
+        return verdict.measured(float(errors), most).stands(Standing::Learning, text);
+    }
     let of = |source| float_of_seconds(least) / float_of_seconds(span(source, memory, seen).max(least));
     let rate = seen.judged().map(|source| float(source.tally.errors) * of(source)).sum();
     let is_bad = rate > most && percent(errors, records) > RATE_RATIO;

@@ -9,9 +9,9 @@ use shipshape_core::stack::Stack;
 use shipshape_core::stack::compose::Compose;
 use shipshape_core::stack::compose::logs::Logging;
 
+use super::absent::Absent;
 use super::container::{Container, Gone};
-use super::{Cursor, Opened, Source, SourceError, Start};
-use crate::lanes::Marks;
+use super::{Cursor, Source, SourceError};
 
 /// What stands for all services: no name of one (compose-spec, "services").
 pub(super) const ALL: &str = "*";
@@ -35,7 +35,8 @@ pub(super) fn sources(dir: Option<&Path>, services: &[String]) -> Result<Vec<Box
     let missing = missing(services, &wanted, &logging);
     let present = copies(logging).map(|(newest, before)| Container::new(&compose, newest, before));
     let present = present.map(|it| Box::new(it) as Box<dyn Source>);
-    let missing = missing.into_iter().map(|what| Box::new(Missing(what)) as Box<dyn Source>);
+    let absent = |what: String| Absent::new(what.clone(), SourceError::NoContainer { what });
+    let missing = missing.into_iter().map(|what| Box::new(absent(what)) as Box<dyn Source>);
     Ok(present.chain(missing).collect())
 }
 
@@ -88,28 +89,6 @@ pub(super) fn gone(
         _ => None,
     };
     known.iter().filter_map(gone).map(|it| Box::new(it) as Box<dyn Source>).collect()
-}
-
-/// What has no container: nothing can be said of its log. It fails when it is opened and not when it is planned, so that
-/// the other sources are read all the same.
-struct Missing(String);
-
-impl Source for Missing {
-    fn name(&self) -> &str {
-        &self.0
-    }
-
-    fn key(&self) -> String {
-        format!("missing:{}", self.0)
-    }
-
-    fn open(&mut self, _: Option<&Cursor>, _: &Start) -> Result<Opened, SourceError> {
-        Err(SourceError::NoContainer { what: self.0.clone() })
-    }
-
-    fn close(&mut self, _: u64, _: Marks) -> Result<Cursor, SourceError> {
-        Err(SourceError::NoContainer { what: self.0.clone() })
-    }
 }
 
 #[cfg(test)]

@@ -21,6 +21,16 @@ pub(crate) enum SourceError {
         /// Why.
         source: io::Error,
     },
+    /// What is read is no log: a packed file, a program, a picture.
+    #[error("{what} is no text: {garbage} of {lines} lines are none")]
+    NoText {
+        /// The source.
+        what: String,
+        /// How many lines are no text.
+        garbage: u64,
+        /// How many there are.
+        lines: u64,
+    },
     /// Nobody has said what to read, and nothing offers itself.
     #[error("nothing is named to read, and nothing is piped into standard input")]
     Nothing,
@@ -45,6 +55,12 @@ pub(crate) enum SourceError {
     #[error("{what} has no container, and so no log")]
     NoContainer {
         /// The service, or the project.
+        what: String,
+    },
+    /// What could not be read before is asked for again.
+    #[error("{what} still cannot be read")]
+    StillAbsent {
+        /// What.
         what: String,
     },
     /// The engine keeps nothing of what a container logs.
@@ -89,11 +105,13 @@ impl Explain for SourceError {
         match self {
             Self::File(cause) => cause.code(),
             Self::Unreadable { .. } => "source.unreadable",
+            Self::NoText { .. } => "source.no_text",
             Self::Nothing => "source.none",
             Self::Empty => "stdin.empty",
             Self::NoProject { .. } => "source.no_project",
             Self::NoService { .. } => "source.no_service",
             Self::NoContainer { .. } => "source.no_container",
+            Self::StillAbsent { .. } => "source.absent",
             Self::NotKept { .. } => "source.not_kept",
             Self::NoJournal { .. } => "journal.none",
             Self::Denied { .. } => "journal.denied",
@@ -107,6 +125,10 @@ impl Explain for SourceError {
         match self {
             Self::File(cause) => cause.hint(),
             Self::Unreadable { path, .. } => format!("is it there, and may you read it? ls -l {}", path.display()),
+            Self::NoText { .. } => {
+                "is it a log? what is packed otherwise than with gzip is unpacked first: zstdcat FILE | logwatch -"
+                    .to_owned()
+            }
             Self::Nothing => {
                 "name files, `--service NAME` or `--unit NAME`; or pipe lines in; or run it in the folder of \
                               a Compose project (--app DIR)"
@@ -116,6 +138,7 @@ impl Explain for SourceError {
             Self::NoProject { .. } => "name the folder of its compose file: --app DIR".to_owned(),
             Self::NoService { known, .. } if known.is_empty() => "the project has no services".to_owned(),
             Self::NoService { known, .. } => format!("there are: {}", known.join(", ")),
+            Self::StillAbsent { .. } => "begin anew once it is there".to_owned(),
             Self::NoContainer { .. } => "start it: docker compose up -d; or leave it out".to_owned(),
             Self::NotKept { .. } => {
                 "give the service a log that can be read: logging: {driver: local}; or leave it out \
@@ -137,11 +160,13 @@ impl Explain for SourceError {
         match self {
             Self::File(cause) => cause.exit(),
             Self::Unreadable { .. }
+            | Self::NoText { .. }
             | Self::Nothing
             | Self::Empty
             | Self::NoProject { .. }
             | Self::NoService { .. }
             | Self::NoContainer { .. }
+            | Self::StillAbsent { .. }
             | Self::NotKept { .. }
             | Self::NoJournal { .. }
             | Self::Denied { .. }
@@ -166,6 +191,8 @@ mod tests {
         assert_eq!(missing.exit(), Exit::Critical);
         assert_eq!(SourceError::from(StackError::from(missing)).exit(), Exit::Unknown);
         assert_eq!(SourceError::Empty.exit(), Exit::Unknown);
+        let no_text = SourceError::NoText { what: "stdin".to_owned(), garbage: 3, lines: 4 };
+        assert_eq!((no_text.code(), no_text.exit()), ("source.no_text", Exit::Unknown));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Where lines come from, and where each was left the last time.
 
+mod absent;
 mod compose;
 mod container;
 mod error;
@@ -11,6 +12,7 @@ mod stamped;
 mod stdin;
 
 use std::io::Read;
+use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -28,6 +30,11 @@ pub(crate) trait Source: Send {
 
     /// Under what the state keeps where it was left: as the name, but never the same for two.
     fn key(&self) -> String;
+
+    /// The file that it reads, where it is one that was named.
+    fn file(&self) -> Option<&Path> {
+        None
+    }
 
     /// Opens what is new in it since `cursor`, or what `start` asks for where there is none.
     ///

@@ -1,10 +1,13 @@
 //! Which sources a run reads: what the command line names, else the configuration, else what offers itself.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use shipshape_core::config::{App, Config, LogwatchSection};
 
+use super::absent::Absent;
 use super::compose::{self, ALL};
 use super::file::LogFile;
 use super::journal::Unit;
@@ -41,21 +44,21 @@ impl Named {
     }
 
     /// Files, and standard input where it is named.
-    fn files(&self, base: &Path, allow_empty: bool) -> Result<Vec<Box<dyn Source>>, SourceError> {
+    fn files(&self, base: &Path, allow_empty: bool) -> Vec<Box<dyn Source>> {
         let nothing_comes = if allow_empty { NothingComes::IsFine } else { NothingComes::IsAnError };
         let mut sources: Vec<Box<dyn Source>> = Vec::new();
         for file in &self.files {
             match file.to_str() {
                 Some(STDIN) => sources.push(Box::new(Stdin::new(nothing_comes))),
-                Some(pattern) => {
-                    let logs = LogFile::expand(pattern, base)?;
-                    sources.extend(logs.into_iter().map(|log| Box::new(log) as Box<dyn Source>));
-                }
+                Some(pattern) => match LogFile::expand(pattern, base) {
+                    Ok(logs) => sources.extend(logs.into_iter().map(|log| Box::new(log) as Box<dyn Source>)),
+                    Err(error) => sources.push(Box::new(Absent::new(pattern.to_owned(), error))),
+                },
                 // Patterns are text. Any other name is that of one file.
                 None => sources.push(Box::new(LogFile::new(&base.join(file)))),
             }
         }
-        Ok(sources)
+        sources
     }
 
     fn is_nothing(&self) -> bool {
@@ -77,9 +80,13 @@ pub(crate) fn plan(
     let named = if named.is_nothing() { offered(dir)? } else { named };
     // The shell's own paths lead from where one stands, the configuration's from the application's folder.
     let base = if Named::by_flags(args).is_nothing() { dir.unwrap_or(Path::new("/")) } else { Path::new(".") };
-    let mut sources = named.files(base, allow_empty)?;
+    let mut sources = named.files(base, allow_empty);
     if !named.services.is_empty() {
-        sources.extend(compose::sources(dir, &named.services)?);
+        match compose::sources(dir, &named.services) {
+            // An engine that does not answer does not keep files from being read.
+            Err(error @ SourceError::Stack(_)) => sources.push(Box::new(Absent::new("services".to_owned(), error))),
+            told => sources.extend(told?),
+        }
     }
     let journal = args.journal_dir.as_deref();
     sources.extend(named.units.iter().map(|unit| Box::new(Unit::new(unit, journal)) as Box<dyn Source>));
@@ -116,10 +123,37 @@ fn chosen(piped: Piped, has_project: bool) -> Option<Named> {
     }
 }
 
-/// Each source once, however often it is named.
+/// Each source once, however often it is named, and each file once, whatever names it has.
 fn once(sources: Vec<Box<dyn Source>>) -> Vec<Box<dyn Source>> {
     let mut met = BTreeSet::new();
-    sources.into_iter().filter(|source| met.insert(source.key())).collect()
+    let mut files = BTreeMap::new();
+    let mut kept: Vec<Box<dyn Source>> = Vec::new();
+    for source in sources.into_iter().filter(|source| met.insert(source.key())) {
+        let Some((inode, is_real)) = source.file().and_then(inode) else {
+            kept.push(source);
+            continue;
+        };
+        match files.entry(inode) {
+            Entry::Vacant(vacant) => {
+                vacant.insert((kept.len(), is_real));
+                kept.push(source);
+            }
+            // A link may lead elsewhere tomorrow, while what it led to is still written.
+            Entry::Occupied(mut occupied) if is_real && !occupied.get().1 => {
+                kept[occupied.get().0] = source;
+                occupied.get_mut().1 = true;
+            }
+            Entry::Occupied(_) => {}
+        }
+    }
+    kept
+}
+
+/// Which file is found under a name, and whether that is its own name and no link's.
+fn inode(path: &Path) -> Option<((u64, u64), bool)> {
+    let facts = path.metadata().ok()?;
+    let is_real = path.canonicalize().is_ok_and(|real| real == path);
+    Some(((facts.dev(), facts.ino()), is_real))
 }
 
 #[cfg(test)]
@@ -160,6 +194,22 @@ mod tests {
     #[test]
     fn a_source_that_is_named_twice_is_read_once() {
         assert_eq!(keys(&["-", "-", "--unit", "ssh", "--unit", "ssh.service"], "{}"), ["stdin", "unit:ssh.service"]);
+    }
+
+    #[test]
+    fn a_file_with_several_names_is_read_once_under_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().canonicalize().unwrap();
+        for name in ["b.log", "c.log"] {
+            std::fs::write(dir.join(name), "line\n").unwrap();
+        }
+        std::os::unix::fs::symlink("b.log", dir.join("a.log")).unwrap();
+        std::fs::hard_link(dir.join("c.log"), dir.join("d.log")).unwrap();
+        let path = |name: &str| dir.join(name).to_str().unwrap().to_owned();
+        let key = |name: &str| format!("file:{}", path(name));
+        assert_eq!(keys(&[&path("*.log")], "{}"), [key("b.log"), key("c.log")]);
+        assert_eq!(keys(&[&path("a.log")], "{}"), [key("a.log")], "a link that is named alone is meant");
+        assert_eq!(keys(&[&path("none.log"), &path("nor.log")], "{}").len(), 2);
     }
 
     #[test]

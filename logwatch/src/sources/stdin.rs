@@ -1,9 +1,10 @@
 //! Standard input: what is piped in, told from what only happens to be there.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 use std::os::fd::AsFd;
 
+use flate2::read::MultiGzDecoder;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, SeekFrom, fstat, seek};
 
@@ -66,6 +67,23 @@ pub(super) enum NothingComes {
     IsFine,
 }
 
+/// How what is packed with gzip begins (RFC 1952). No text does.
+const PACKED: &[u8] = &[0x1f, 0x8b];
+
+/// How much of what is packed is read at once, in bytes.
+const READ: usize = 64 << 10;
+
+/// The beginning of a stream, and what comes after it. What is packed is unpacked, as it is in files.
+fn begin(mut input: Box<dyn Read + Send>) -> io::Result<(Vec<u8>, Box<dyn Read + Send>)> {
+    let begun = beginning(&mut input)?;
+    if !begun.starts_with(PACKED) {
+        return Ok((begun, input));
+    }
+    let packed = BufReader::with_capacity(READ, io::Cursor::new(begun).chain(input));
+    let mut unpacked = MultiGzDecoder::new(packed);
+    Ok((beginning(&mut unpacked)?, Box::new(unpacked)))
+}
+
 /// Standard input as a source.
 pub(super) struct Stdin {
     input: Option<Box<dyn Read + Send>>,
@@ -96,9 +114,9 @@ impl Source for Stdin {
     /// Everything that comes is new, but for lines that carry the time at which the engine got them: those are known again.
     /// It is what somebody asks about: so it is judged also the first time.
     fn open(&mut self, cursor: Option<&Cursor>, _: &Start) -> Result<Opened, SourceError> {
-        let mut input = self.input.take().unwrap_or_else(|| Box::new(io::empty()));
-        let begun = beginning(&mut input);
-        let begun = begun.map_err(|source| SourceError::Unreadable { path: NAME.into(), source })?;
+        let input = self.input.take().unwrap_or_else(|| Box::new(io::empty()));
+        let begun = begin(input).map_err(|source| SourceError::Unreadable { path: NAME.into(), source })?;
+        let (begun, input) = begun;
         if begun.is_empty() && self.nothing_comes == NothingComes::IsAnError {
             return Err(SourceError::Empty);
         }
@@ -120,6 +138,7 @@ impl Source for Stdin {
 mod tests {
     use super::*;
     use chrono::{DateTime, Utc};
+    use flate2::{Compression, write::GzEncoder};
     use std::io::{Seek, Write};
 
     use crate::formats::Zone;
@@ -127,7 +146,17 @@ mod tests {
     const START: Start = Start { since: None, zone: Zone::Local, now: DateTime::<Utc>::MIN_UTC };
 
     fn stdin(text: &'static str, nothing_comes: NothingComes) -> Stdin {
-        Stdin { input: Some(Box::new(text.as_bytes())), nothing_comes }
+        piping(text.as_bytes().to_vec(), nothing_comes)
+    }
+
+    fn piping(bytes: Vec<u8>, nothing_comes: NothingComes) -> Stdin {
+        Stdin { input: Some(Box::new(io::Cursor::new(bytes))), nothing_comes }
+    }
+
+    fn packed(text: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
     }
 
     #[test]
@@ -173,5 +202,20 @@ mod tests {
         opened.parts[0].stream.read_to_string(&mut text).unwrap();
         assert_eq!(text, "one\ntwo\nthree");
         assert_eq!(source.close(text.len() as u64, opened.marks).unwrap(), Cursor::Lanes(marks));
+    }
+
+    #[test]
+    fn what_is_packed_is_unpacked_and_may_not_be_cut_short() {
+        let lines = b"one line\n".repeat(50_000);
+        let (one, two) = lines.split_at(200_000);
+        let whole = [packed(one), packed(two)].concat();
+        let mut opened = piping(whole.clone(), NothingComes::IsAnError).open(None, &START).unwrap();
+        let mut read = Vec::new();
+        opened.parts[0].stream.read_to_end(&mut read).unwrap();
+        assert!(read == lines);
+        let mut cut = piping(whole[..whole.len() - 9].to_vec(), NothingComes::IsAnError).open(None, &START).unwrap();
+        assert!(cut.parts[0].stream.read_to_end(&mut read).is_err());
+        let nothing = piping(packed(b""), NothingComes::IsAnError).open(None, &START);
+        assert!(matches!(nothing, Err(SourceError::Empty)));
     }
 }

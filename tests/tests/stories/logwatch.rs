@@ -1,5 +1,6 @@
 //! Logs: each line once, real errors, what is new, rising or leaking.
 
+mod auditing;
 mod compose;
 mod faults;
 mod following;

@@ -50,6 +50,12 @@ pub(crate) enum FileError {
         /// As it was typed.
         pattern: String,
     },
+    /// A packed file that was named ends before what is in it does.
+    #[error("{} is cut short: is it still being packed?", path.display())]
+    CutShort {
+        /// As it was named.
+        path: PathBuf,
+    },
     /// The disk, or a packed file that is damaged.
     #[error("cannot read {}", path.display())]
     Broken {
@@ -126,6 +132,7 @@ impl FileError {
             Self::Missing { .. } => Self::Missing { path: name },
             Self::NotAllowed { help, .. } => Self::NotAllowed { path: name, help },
             Self::NotAFile { kind, .. } => Self::NotAFile { path: name, kind },
+            Self::CutShort { .. } => Self::CutShort { path: name },
             Self::Broken { source, .. } => Self::Broken { path: name, source },
             Self::Pattern { .. } | Self::NoMatch { .. } => self,
         }
@@ -174,6 +181,7 @@ impl Explain for FileError {
             Self::NotAFile { .. } => "file.not_a_file",
             Self::Pattern { .. } => "file.pattern",
             Self::NoMatch { .. } => "file.no_match",
+            Self::CutShort { .. } => "file.cut_short",
             Self::Broken { .. } => "file.broken",
         }
     }
@@ -199,6 +207,9 @@ impl Explain for FileError {
                 "`*` and `?` stand for anything, `[ab]` for one of these; `[[]` is a bracket".to_owned()
             }
             Self::NoMatch { pattern } => format!("what is there? ls -ld {pattern}"),
+            Self::CutShort { path } => {
+                format!("look again once it is whole; if it stays so, its end is lost: gzip --test {}", path.display())
+            }
             Self::Broken { path, .. } => {
                 if path.extension().is_some_and(|extension| extension == "gz") {
                     format!("is it whole? gzip --test {}", path.display())
@@ -216,6 +227,7 @@ impl Explain for FileError {
             | Self::NotAFile { .. }
             | Self::Pattern { .. }
             | Self::NoMatch { .. }
+            | Self::CutShort { .. }
             | Self::Broken { .. } => Exit::Unknown,
         }
     }
@@ -260,6 +272,7 @@ mod tests {
             FileError::NotAFile { path: path.clone(), kind: Kind::Pipe },
             FileError::Pattern { pattern: pattern(), source: glob::Pattern::new("[").unwrap_err() },
             FileError::NoMatch { pattern: pattern() },
+            FileError::CutShort { path: path.clone() },
             FileError::Broken { path, source: io::Error::other("x") },
         ];
         for error in errors {

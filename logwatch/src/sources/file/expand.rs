@@ -30,7 +30,10 @@ fn matches(pattern: &str, base: &Path) -> Result<Vec<PathBuf>, FileError> {
         .map_err(|source| FileError::Pattern { pattern: pattern.to_owned(), source })?;
     let mut found = Vec::new();
     for path in paths {
-        let path = path.map_err(|error| FileError::of(&error.path().to_owned(), error.into()))?;
+        let path = path.map_err(|error| {
+            let closed = error.path().to_owned();
+            FileError::of(&closed, error.into())
+        })?;
         if !path.is_dir() {
             found.push(path);
         }

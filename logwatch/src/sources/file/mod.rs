@@ -28,6 +28,8 @@ mod tests;
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -35,6 +37,7 @@ pub(crate) use cursor::FileCursor;
 use cursor::Place;
 pub(crate) use error::FileError;
 use generation::Generation;
+use packed::Readable;
 use snapshot::Snapshot;
 use stream::{Stretch, Watch};
 use trace::{Plan, Rest};
@@ -63,7 +66,7 @@ enum Left {
     /// The file itself is read, from here on.
     Live { file: Generation, from: u64, watch: Watch, before: Option<Place> },
     /// A packed file that was named itself is read, from here on.
-    Packed { file: Generation, from: u64 },
+    Packed { file: Generation, from: u64, is_cut: Arc<AtomicBool> },
 }
 
 impl LogFile {
@@ -169,9 +172,9 @@ impl LogFile {
             _ => 0,
         };
         if cursor.is_none_or(|cursor| from == 0 || !file.is_unchanged_since(&cursor.at)) {
-            let stream = Box::new(packed::unpack_from(&file.file, from)?);
-            opened.parts.push(Part { stream, wire: self.wire, ending: Ending::Whole });
-            self.left = Left::Packed { file, from };
+            let (stream, is_cut) = Readable::of(packed::unpack_from(&file.file, from)?);
+            opened.parts.push(Part { stream: Box::new(stream), wire: self.wire, ending: Ending::Whole });
+            self.left = Left::Packed { file, from, is_cut };
         } else {
             self.left = Left::Settled(cursor.cloned().unwrap_or_default());
         }
@@ -182,7 +185,7 @@ impl LogFile {
     fn leave(&self, taken: u64) -> io::Result<FileCursor> {
         match &self.left {
             Left::Settled(cursor) => Ok(cursor.clone()),
-            Left::Packed { file, from } => {
+            Left::Packed { file, from, .. } => {
                 Ok(FileCursor { at: file.place_when_rotated(from + taken)?, ..FileCursor::default() })
             }
             Left::Live { file, from, watch, before } => {
@@ -244,6 +247,10 @@ impl Source for LogFile {
         format!("file:{}", self.path.display())
     }
 
+    fn file(&self) -> Option<&Path> {
+        Some(&self.path)
+    }
+
     fn open(&mut self, cursor: Option<&Cursor>, start: &Start) -> Result<Opened, SourceError> {
         let cursor = match cursor {
             Some(Cursor::File(cursor)) => Some(cursor),
@@ -259,6 +266,12 @@ impl Source for LogFile {
     }
 
     fn close(&mut self, taken: u64, _marks: Marks) -> Result<Cursor, SourceError> {
+        // What is whole one day is read then from where it was left before: nothing of it is known now.
+        if let Left::Packed { is_cut, .. } = &self.left
+            && is_cut.load(Ordering::Relaxed)
+        {
+            return Err(FileError::CutShort { path: self.path.clone() }.into());
+        }
         Ok(Cursor::File(self.leave(taken).map_err(|error| self.error(error))?))
     }
 }

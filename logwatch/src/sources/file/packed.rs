@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use flate2::read::MultiGzDecoder;
 
@@ -40,6 +41,32 @@ pub(super) fn unpack_from(file: &Arc<File>, from: u64) -> io::Result<impl Read +
     let mut unpacked = unpack(file);
     let skipped = io::copy(&mut unpacked.by_ref().take(from), &mut io::sink())?;
     if skipped < from { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(unpacked) }
+}
+
+/// What can be unpacked of a file that may be cut short, and a mark of whether it was.
+pub(super) struct Readable<R> {
+    inner: R,
+    is_cut: Arc<AtomicBool>,
+}
+
+impl<R: Read> Readable<R> {
+    /// Of this; the mark is there for whoever asks when it was read.
+    pub(super) fn of(inner: R) -> (Self, Arc<AtomicBool>) {
+        let is_cut = Arc::new(AtomicBool::new(false));
+        (Self { inner, is_cut: is_cut.clone() }, is_cut)
+    }
+}
+
+impl<R: Read> Read for Readable<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self.inner.read(into) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                self.is_cut.store(true, Ordering::Relaxed);
+                Ok(0)
+            }
+            read => read,
+        }
+    }
 }
 
 /// Unpacks a file to see what is in it. None if it has another beginning or end than what was read up to `place`: then most

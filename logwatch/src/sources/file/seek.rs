@@ -127,3 +127,103 @@ impl Search<'_> {
         unwrapped.time.or_else(|| formats::time(unwrapped.text, zone, now))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::Zone;
+    use chrono::TimeDelta;
+    use proptest::prelude::*;
+    use std::fs;
+
+    fn begin() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_763_600_000, 0).unwrap()
+    }
+
+    fn start() -> Start {
+        Start { since: None, zone: Zone::Local, now: begin() + TimeDelta::days(1) }
+    }
+
+    /// Where the search begins in this text, for what is not older than so many seconds.
+    fn found(text: &[u8], seconds: i64) -> Option<usize> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.log");
+        fs::write(&path, text).unwrap();
+        let file = Generation::open(&path).unwrap();
+        let at = since(&file, begin() + TimeDelta::seconds(seconds), &start()).unwrap();
+        at.map(|at| usize::try_from(at).unwrap())
+    }
+
+    fn stamp(seconds: i64) -> String {
+        (begin() + TimeDelta::seconds(seconds)).to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+    }
+
+    #[test]
+    fn the_first_line_that_is_not_older_is_found_in_a_large_file() {
+        let lines: Vec<String> =
+            (0..60_000).map(|second| format!("{} INFO request {second}\n", stamp(second))).collect();
+        let text = lines.concat();
+        for second in [1, 2, 1000, 29_999, 30_000, 59_998, 59_999] {
+            let at = found(text.as_bytes(), second).unwrap();
+            assert!(
+                text[at..].starts_with(&lines[usize::try_from(second).unwrap()]),
+                "for {second}: {}",
+                &text[at..at + 60]
+            );
+        }
+        assert_eq!(found(text.as_bytes(), -5), Some(0));
+        assert_eq!(found(text.as_bytes(), 60_000), Some(text.len()));
+    }
+
+    #[test]
+    fn the_time_is_that_of_what_wraps_the_line() {
+        let line = |second| {
+            format!(r#"{{"log":"no time here {second}\n","stream":"stdout","time":"{}"}}{}"#, stamp(second), "\n")
+        };
+        let lines: Vec<String> = (0..5000).map(line).collect();
+        let at = found(lines.concat().as_bytes(), 3210).unwrap();
+        assert!(lines.concat()[at..].starts_with(&lines[3210]));
+    }
+
+    #[test]
+    fn of_a_file_without_times_the_end_is_read_from_the_beginning_of_a_line() {
+        let line = b"a line that says no time\n";
+        assert_eq!(found(&line.repeat(10_000), 0), None);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.log");
+        for (text, expected) in [
+            (line.repeat(1_000_000), 8_222_800),
+            (line.repeat(10), 0),
+            ([b"one\n".to_vec(), vec![b'x'; 17 << 20]].concat(), 4),
+        ] {
+            fs::write(&path, &text).unwrap();
+            assert_eq!(undated(&Generation::open(&path).unwrap()).unwrap(), expected);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn whatever_has_no_time_between_nothing_newer_is_missed_and_nothing_older_is_read(
+            gaps in prop::collection::vec((0..3_i64, 0..300_usize), 1..3000), since in 0..4000_i64,
+        ) {
+            let (mut text, mut second, mut expected, mut has_older) = (Vec::new(), 0, None, false);
+            for (step, trace) in gaps {
+                second += step;
+                if second >= since && expected.is_none() {
+                    expected = Some(if has_older { text.len() } else { 0 });
+                }
+                has_older |= second < since;
+                text.extend(format!("{} ERROR failed\n", stamp(second)).bytes());
+                (0..trace / 10).for_each(|_| text.extend(b"    at some.place(File.java:1)\n"));
+            }
+            prop_assert_eq!(found(&text, since), Some(expected.unwrap_or(text.len())));
+        }
+
+        #[test]
+        fn no_bytes_make_the_search_fail(text in prop::collection::vec(any::<u8>(), 0..2000), since in 0..100_i64) {
+            prop_assert!(found(&text, since).is_none_or(|at| at <= text.len()));
+        }
+    }
+}

@@ -233,9 +233,12 @@ impl<'a> Trace<'a> {
     fn is_lost(&self) -> io::Result<bool> {
         let at = &self.cursor.at;
         if !at.is_blank() {
-            return Ok(!(at.is_done && self.goes_on()));
+            return Ok(!(at.is_done && self.goes_on()?));
         }
-        // It was empty. Packed, it keeps its time.
+        // It was empty. Nothing goes that came after something which is still there; and packed, it keeps its time.
+        if self.before.is_some() {
+            return Ok(false);
+        }
         for old in &self.unread {
             let generation = &self.snapshot.olds[*old].generation;
             if generation.is_packed() && generation.mtime_ns == at.mtime_ns && generation.is_empty()? {
@@ -246,9 +249,12 @@ impl<'a> Trace<'a> {
     }
 
     /// Whether what comes first now is the file that was empty the last time, so that nothing can have been between.
-    fn goes_on(&self) -> bool {
+    fn goes_on(&self) -> io::Result<bool> {
         let first = self.unread.first().map(|old| &self.snapshot.olds[*old].generation).or(self.snapshot.live.as_ref());
-        self.cursor.next.as_ref().zip(first).is_some_and(|(next, first)| first.is_inode_of(next))
+        let Some((next, first)) = self.cursor.next.as_ref().zip(first) else { return Ok(false) };
+        // If it is still empty, it must not have been emptied.
+        let is_as_left = !first.is_empty()? || first.mtime_ns == next.mtime_ns;
+        Ok(is_as_left && first.is_inode_of(next))
     }
 
     fn why_gone(&self) -> String {

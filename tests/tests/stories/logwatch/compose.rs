@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::{Exit, Finished, Host, Project, shell};
+use crate::harness::{Exit, Finished, Host, Project, Smtp, shell};
 
 /// An application that, each time it is asked to, writes a hundred lines, half of them to standard error, and counts on
 /// when it is started again.
@@ -192,6 +192,10 @@ fn an_engine_that_is_down_is_unknown_and_never_without_errors() {
     let nobody = ["DOCKER_HOST", "unix:///nobody/listens.sock"];
     let finished = project.launch("logwatch").args(&["--service", "app"]).with(nobody[0], nobody[1]).run();
     finished.exits_with(Exit::Unknown).fails_with("stack.no_answer");
+    // It does not keep the rest from being judged.
+    project.write("app.log", "ERROR: refused\n");
+    let partly = project.launch("logwatch").args(&["--service", "app", "app.log"]).with(nobody[0], nobody[1]).run();
+    assert_eq!(partly.exits_with(Exit::Unknown).number_of("errors"), 1);
     let piped = "docker compose logs -t app 2>/dev/null | logwatch -";
     let finished = project.program("bash").args(&["-c", piped]).with(nobody[0], nobody[1]).run();
     finished.exits_with(Exit::Unknown).fails_with("stdin.empty");
@@ -220,4 +224,32 @@ fn a_log_that_only_the_engine_may_read_is_asked_of_the_engine() {
     read.until(100, &project);
     burst(&project);
     read.until(200, &project);
+}
+
+#[test]
+fn two_runs_an_hour_apart_take_each_line_once_and_a_burst_is_one_mail_and_its_end_one_more() {
+    let smtp = Smtp::new();
+    let project = writing("{ driver: json-file, options: { max-size: 10k, max-file: '5' } }", 2);
+    project.configure("", &smtp.section("plain"));
+    let run = |hours: u32| {
+        let moment = shell(&format!("date --utc --date '+{hours} hours' '+%F %T'"));
+        let words = ["--service", "app", "--max-errors", "150"];
+        project.launch("logwatch").args(&words).at(moment.trim()).run()
+    };
+    burst(&project);
+    sleep(Duration::from_secs(1));
+    assert_eq!(run(0).exits_with(Exit::Ok).number_of("lines"), 200);
+    // Two bursts, and between them everything is started anew and rotated.
+    burst(&project);
+    project.compose("restart --timeout 1");
+    burst(&project);
+    sleep(Duration::from_secs(1));
+    let second = run(1).exits_with(Exit::Critical);
+    assert_eq!((second.number_of("lines"), second.number_of("errors")), (400, 200), "{second}");
+    assert_eq!(second.data()["gaps"], serde_json::json!([]), "{second}");
+    assert_eq!(smtp.subjects().len(), 1, "one mail");
+    let third = run(2).exits_with(Exit::Ok);
+    assert_eq!(third.number_of("lines"), 0, "no line twice: {third}");
+    let subjects = smtp.subjects();
+    assert!(subjects.len() == 1 && subjects[0].contains("over: "), "{subjects:?}");
 }
