@@ -182,6 +182,10 @@ impl<'a> Worker<'a> {
             if assembler.next(line, head.as_ref()) == Joins::Begins {
                 found.end(at.saturating_sub(1), &mut self.examiner, &mut self.wanted);
                 found.start = Some((at, head));
+                if signal::check().is_err() {
+                    // Whoever asked us to stop gets no report of this, and nothing is remembered.
+                    break;
+                }
             }
             at = end + 1;
         }

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use regex::bytes::Regex;
+use shipshape_core::alert::one_line;
 
 use crate::formats::{self, Head, Judgement, Zone};
 use crate::level::Level;
@@ -12,6 +13,9 @@ use crate::templates;
 /// Of so many records the time is looked for, and after that of one in so many.
 const DATED: u64 = 4096;
 const DATED_LATER: u64 = 256;
+
+/// How long a sample is at most, in characters.
+const LONGEST_SAMPLE: usize = 400;
 
 /// What records are looked at for.
 #[derive(Clone, Debug)]
@@ -240,6 +244,5 @@ pub(crate) fn sample(record: &[u8]) -> String {
     let bounded = &record[..record.len().min(SAMPLE)];
     let text = String::from_utf8_lossy(bounded);
     let text = secrets::redacted(&text);
-    let line: String = text.lines().next().unwrap_or_default().chars().take(400).collect();
-    line.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
+    one_line(text.lines().next().unwrap_or_default(), LONGEST_SAMPLE)
 }

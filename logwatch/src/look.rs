@@ -54,7 +54,7 @@ pub(crate) fn read(
 /// Whether most of it is no text. One line is too little to tell: the last one of a wrapped log may be half written.
 fn is_no_text(tally: &Tally) -> bool {
     // Garbage within wrapped lines is not counted as lines; where it is more than these, another wrapping was expected.
-    (2..=tally.lines).contains(&tally.garbage) && tally.garbage > (tally.lines + tally.repeated) / 2
+    (2..=tally.lines).contains(&tally.garbage) && tally.garbage * 2 > tally.lines + tally.repeated
 }
 
 #[cfg(test)]
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn a_source_is_no_text_when_most_of_its_lines_are_none() {
-        let tally = |garbage, lines, repeated| Tally { garbage, lines, repeated, ..Tally::default() };
+        let tally = |garbage, lines, repeated| Tally { lines, garbage, repeated, ..Tally::default() };
         assert!(is_no_text(&tally(2, 3, 0)) && is_no_text(&tally(500, 500, 0)));
         let text = [tally(0, 0, 0), tally(1, 1, 0), tally(1, 0, 0), tally(50, 100, 0), tally(2, 2, 100)];
         assert!(!text.iter().any(is_no_text));

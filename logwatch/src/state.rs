@@ -171,8 +171,9 @@ impl Opened {
         })
     }
 
-    fn new(kept: Option<(Kept, Access)>, state: State, notices: Vec<Notice>) -> Self {
-        let key = kept.as_ref().map_or_else(random_key, |(kept, access)| kept.key(*access));
+    fn new(kept: Option<(Kept, Access)>, state: State, mut notices: Vec<Notice>) -> Self {
+        let (key, lost) = kept.as_ref().map_or_else(|| (random_key(), None), |(kept, access)| kept.key(*access));
+        notices.extend(lost);
         let kept = kept.and_then(|(kept, access)| (access == Access::Keep).then_some(kept));
         Self { kept, state, key, notices, is_readable: true }
     }
@@ -229,16 +230,21 @@ impl Kept {
     }
 
     /// The key of fingerprints: made once. One that cannot be kept serves this run.
-    fn key(&self, access: Access) -> [u8; 32] {
-        if let Ok(Loaded::Found(key)) = self.dir.read_json::<[u8; 32]>(KEY) {
-            return key;
-        }
+    fn key(&self, access: Access) -> ([u8; 32], Option<Notice>) {
+        let lost = match self.dir.read_json::<[u8; 32]>(KEY) {
+            Ok(Loaded::Found(key)) => return (key, None),
+            Ok(Loaded::Corrupt { kept }) => {
+                let message = format!("the key of fingerprints made no sense and was put aside: {}", kept.display());
+                Some(Notice::new("state.lost", message, "from this run on, the same secrets have other fingerprints"))
+            }
+            Ok(Loaded::Absent) | Err(_) => None,
+        };
         let key = random_key();
         if access == Access::Keep {
             // Where it cannot be written, the state cannot be either, and that is told.
             let _ = self.dir.write_json(KEY, &key);
         }
-        key
+        (key, lost)
     }
 
     /// Writes a state to a place of its own: whether there is room for it is known before anything is told.

@@ -1,6 +1,6 @@
 //! Lines that are no text: of a packed file, of a program, of a device.
 
-/// A line of which more than this part is no UTF-8 is no text. A few bytes are a name in another encoding.
+/// A line of which more than this part is nobody's letter is no text.
 const INVALID_PART: usize = 10;
 
 /// How many of these lines are no text.
@@ -23,9 +23,10 @@ fn is_control(byte: u8) -> bool {
     matches!(byte, 0..=6 | 14..=26 | 28..=31)
 }
 
-/// How many bytes are no UTF-8.
+/// How many bytes are no UTF-8, and no letters of one of the encodings before it either: a log in ISO 8859 is one, and what is
+/// no text has so many of these as well.
 fn invalid(line: &[u8]) -> usize {
-    line.utf8_chunks().map(|chunk| chunk.invalid().len()).sum()
+    line.utf8_chunks().flat_map(|chunk| chunk.invalid()).filter(|byte| (0x80..=0x9f).contains(*byte)).count()
 }
 
 #[cfg(test)]
@@ -42,6 +43,8 @@ mod tests {
             b"\0\0\0\0after a hole\nand on\n",
             b"\0\0\0",
             b"the order of J\xfcrgen could not be shipped to K\xf6ln\n",
+            b"\xdcberschreitung der Gr\xf6\xdfe f\xfcr J\xfcrgen\n",
+            b"\xee\xf8\xe8\xe1\xea\xe0 \xe4\xe8\xf1\xea\xe0\n",
             "überall Umlaute, äöü\n".as_bytes(),
             b"",
         ] {
@@ -52,7 +55,7 @@ mod tests {
     #[test]
     fn each_line_that_is_no_text_counts() {
         assert_eq!(lines(b"good\na\0b\ngood\n\x01\x02 \xff\n"), 2);
-        assert_eq!(lines(b"short \xff\xfe\nlonger, with much that is text and one byte \xff that is none\n"), 1);
+        assert_eq!(lines(b"short \x80\x81\nlonger, with much that is text and one byte \x80 that is none\n"), 1);
     }
 
     #[test]

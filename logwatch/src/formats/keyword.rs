@@ -19,8 +19,14 @@ const fn word(text: &'static [u8], level: Level, rule: &'static str) -> Word {
     Word { text, level, rule, ends_names: false }
 }
 
+/// What those who run jobs and tests write behind their names: in capitals alone, as a sentence may have the word as well.
+const FAIL: Word = word(b"FAIL", Error, "keyword.failed");
+
 /// By their first letter; longer ones before their beginnings.
-const WORDS: [Word; 27] = [
+const WORDS: [Word; 34] = [
+    word(b"command not found", Error, "keyword.failed"),
+    word(b"connection refused", Error, "keyword.failed"),
+    word(b"could not translate host name", Error, "keyword.failed"),
     word(b"critical", Critical, "keyword.critical"),
     word(b"crit", Critical, "keyword.critical"),
     word(b"denied", Warning, "keyword.denied"),
@@ -34,7 +40,9 @@ const WORDS: [Word; 27] = [
     word(b"failed", Error, "keyword.failed"),
     word(b"failures", Error, "keyword.failed"),
     word(b"failure", Error, "keyword.failed"),
+    FAIL,
     word(b"fatal", Critical, "keyword.fatal"),
+    word(b"no such file or directory", Error, "keyword.failed"),
     word(b"panicked", Critical, "keyword.panic"),
     word(b"panics", Critical, "keyword.panic"),
     word(b"panic", Critical, "keyword.panic"),
@@ -45,6 +53,8 @@ const WORDS: [Word; 27] = [
     word(b"warnings", Warning, "keyword.warning"),
     word(b"warning", Warning, "keyword.warning"),
     word(b"warn", Warning, "keyword.warning"),
+    word(b"unable to connect", Error, "keyword.failed"),
+    word(b"oomkilled", Critical, "keyword.oom"),
     word(b"oom-killer", Critical, "keyword.oom"),
     word(b"out of memory", Critical, "keyword.oom"),
     word(b"outofmemoryerror", Critical, "keyword.oom"),
@@ -74,8 +84,8 @@ pub(super) fn find(text: &[u8]) -> Option<(Level, &'static str)> {
     found
 }
 
-/// Whether a word may be in the text: whether three letters with which one begins stand side by side anywhere. Written so that
-/// the compiler compares many bytes at once, as it is what most lines without a level cost.
+/// Whether a word may be in the text: whether three letters that one begins with, or has in it, stand side by side anywhere.
+/// Written so that the compiler compares many bytes at once, as it is what most lines without a level cost.
 fn sieve(text: &[u8]) -> bool {
     let mut rest = text;
     while let Some(block) = rest.first_chunk() {
@@ -93,10 +103,11 @@ fn sieve(text: &[u8]) -> bool {
     has_beginning(&block)
 }
 
-/// Whether one of the words may begin within a block.
+/// Whether one of the words may be within a block.
 fn has_beginning(block: &[u8; BLOCK]) -> bool {
     let threes = block.iter().zip(&block[1..]).zip(&block[2..]);
-    threes.fold(0, |any, ((first, second), third)| any | u8::from(may_begin(*first, *second, *third))) != 0
+    let may_be = |first, second, third| may_begin(first, second, third) | may_be_within(first, second, third);
+    threes.fold(0, |any, ((first, second), third)| any | u8::from(may_be(*first, *second, *third))) != 0
 }
 
 #[inline]
@@ -118,17 +129,33 @@ fn may_begin(first: u8, second: u8, third: u8) -> bool {
         | is(b"den")
         | is(b"oom")
         | is(b"out")
+        | is(b"una")
+}
+
+/// Whether a phrase may begin here that the sieve knows by what is within it, as its beginning is that of too many words.
+fn begins_phrase(first: u8, second: u8, third: u8) -> bool {
+    matches!((first | 0x20, second | 0x20, third | 0x20), (b'c', b'o', b'm' | b'n' | b'u') | (b'n', b'o', b' '))
+}
+
+/// Whether such a phrase may be here: `could not`, `command not`, `refused`, `such file`.
+#[inline]
+#[expect(clippy::needless_bitwise_bool, reason = "branches would keep the compiler from comparing many bytes at once")]
+fn may_be_within(first: u8, second: u8, third: u8) -> bool {
+    let is =
+        |letters: &[u8; 3]| (first | 0x20 == letters[0]) & (second | 0x20 == letters[1]) & (third | 0x20 == letters[2]);
+    is(b"d n") | is(b"efu") | is(b"uch")
 }
 
 /// The word that begins here.
 fn word_at(text: &[u8], at: usize, byte: u8) -> Option<&'static Word> {
     let (second, third) = (*text.get(at + 1)?, *text.get(at + 2)?);
     // Before all words are gone through: most letters begin none.
-    if !may_begin(byte, second, third) {
+    if !may_begin(byte, second, third) && !begins_phrase(byte, second, third) {
         return None;
     }
     let first = byte | 0x20;
-    WORDS.iter().find(|word| word.text[0] == first && begins_with(&text[at..], word.text))
+    let is_word = |word: &&Word| word.text[0] | 0x20 == first && begins_with(&text[at..], word.text);
+    WORDS.iter().find(is_word).filter(|word| word.text != FAIL.text || text[at..].starts_with(FAIL.text))
 }
 
 fn begins_with(text: &[u8], word: &[u8]) -> bool {
@@ -140,7 +167,7 @@ fn level_of(text: &[u8], at: usize, word: &Word) -> Level {
     let near = &text[at.saturating_sub(24)..(at + 24).min(text.len())];
     // Machines that stand in the internet see thousands of these a day, and refuse them as they should.
     let is_login = ["authentication", "password", "login", "publickey"].iter().any(|word| contains(near, word));
-    if word.rule == "keyword.failed" && is_login { Warning } else { word.level }
+    if word.text.starts_with(b"fail") && is_login { Warning } else { word.level }
 }
 
 fn contains(text: &[u8], word: &str) -> bool {
@@ -160,7 +187,7 @@ fn is_meant(text: &[u8], at: usize, word: &Word) -> bool {
     }
     !is_in_a_name(text, start, end)
         && !is_in_a_path(&text[..start])
-        && !is_denied(&text[..start])
+        && !is_denied(&text[..start], word)
         && !is_without_value(word, &text[at..end], &text[end..])
         && !is_about(text[end..].trim_ascii_start())
 }
@@ -213,7 +240,7 @@ fn is_in_a_path(before: &[u8]) -> bool {
 }
 
 /// Whether the words before say that there is none: `no`, `without any`, `0`, `on`, `non fatal`.
-fn is_denied(before: &[u8]) -> bool {
+fn is_denied(before: &[u8], word: &Word) -> bool {
     let Some(before) = before.strip_suffix(b" ") else { return false };
     let mut words = before.rsplit(|byte| *byte == b' ');
     let mut next = || words.next().map(<[u8]>::trim_ascii).unwrap_or_default();
@@ -221,16 +248,40 @@ fn is_denied(before: &[u8]) -> bool {
     if denies(first) {
         return true;
     }
+    let (second, third) = (next(), next());
     // One word may stand between: `no fatal errors`, `without any error`, `0 new failures`.
-    first.iter().all(u8::is_ascii_alphabetic)
-        && matches!(next(), word if denies(word) && !is_any_of(word, &["on", "if", "not"]))
+    let is_near =
+        first.iter().all(u8::is_ascii_alphabetic) && denies(second) && !is_any_of(second, &["on", "if", "not"]);
+    is_near || is_denied_by_phrase([first, second, third, next()], word)
+}
+
+/// The same in more words than one; they are given as they stand, the nearest first.
+fn is_denied_by_phrase(before: [&[u8]; 4], word: &Word) -> bool {
+    let is = |at: usize, words: &[&str]| is_any_of(before[at], words);
+    let is_article = |at: usize| is(at, &["a", "an"]);
+    // `free of errors`.
+    is(0, &["of"]) && is(1, &["free"])
+        // `recovered from error`; who recovers from a panic tells of it.
+        || is(0, &["from"]) && is(1, &["recovered", "recovering"]) && word.level == Error
+        // `not an error`, `not a fatal error`.
+        || is_article(0) && is(1, &["not"])
+        || is_article(1) && is(2, &["not"])
+        // `loading module errors`.
+        || is(0, &["module"]) && is(1, &["loading", "loaded"])
+        // `0 of 12 failed`, `0 of 12 jobs failed`, `0 out of 12 failed`.
+        || is(1, &["of"]) && is(2, &["0"])
+        || is(2, &["of"]) && is(3, &["0"])
+        || is(1, &["of"]) && is(2, &["out"]) && is(3, &["0"])
 }
 
 fn denies(word: &[u8]) -> bool {
     let word = word.strip_prefix(b"(").or_else(|| word.strip_prefix(b"[")).unwrap_or(word);
     is_any_of(
         word,
-        &["0", "no", "not", "never", "without", "zero", "non", "any", "on", "if", "ignore", "ignored", "ignoring"],
+        &[
+            "0", "0%", "no", "not", "none", "nothing", "never", "without", "zero", "non", "any", "on", "if", "ignore",
+            "ignored", "ignoring",
+        ],
     )
 }
 
@@ -254,6 +305,8 @@ fn is_without_value(word: &Word, written: &[u8], after: &[u8]) -> bool {
             let is_number = value.first().is_some_and(u8::is_ascii_digit);
             is_nothing(value)
                 || word.level == Warning
+                // After how many seconds a kernel starts anew.
+                || word.rule == "keyword.panic" && is_number
                 || written.ends_with(b"s") && !is_number && !matches!(value.first(), Some(b'"' | b'[' | b'{'))
         }
         [b':', value @ ..] => is_nothing(value.trim_ascii_start()),
@@ -326,7 +379,9 @@ pub(super) fn is_about(next: &[u8]) -> bool {
         "mode",
     ];
     let word = next.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
-    is_any_of(&next[..word], &ABOUT)
+    // `errors are logged to stderr`.
+    let is_about_where = ["are logged", "are written", "are sent", "will be logged"];
+    is_any_of(&next[..word], &ABOUT) || is_about_where.iter().any(|words| begins_with(next, words.as_bytes()))
 }
 
 #[cfg(test)]
@@ -369,14 +424,39 @@ mod tests {
             ("error: nil pointer dereference", "keyword.error"),
             ("import failed: no such file", "keyword.failed"),
             ("error: undefined symbol: x", "keyword.error"),
+            ("App\\Jobs\\SendMail ..... 12.34ms FAIL", "keyword.failed"),
+            ("dial tcp 10.0.0.1:6379: connect: connection refused", "keyword.failed"),
+            ("Unable to connect to redis", "keyword.failed"),
+            ("could not translate host name \"db\" to address", "keyword.failed"),
+            ("cannot stat 'x': No such file or directory", "keyword.failed"),
+            ("ls: x: No such file or directory", "keyword.failed"),
+            ("Reason: OOMKilled", "keyword.oom"),
+            ("sh: pg_dump: command not found", "keyword.failed"),
+            ("10 of 12 jobs failed", "keyword.failed"),
+            ("recovered from panic: x", "keyword.panic"),
+            ("panic=\"index out of range\"", "keyword.panic"),
+            ("10% error", "keyword.error"),
+            ("login service: connection refused", "keyword.failed"),
         ] {
             assert_eq!(rule(text), expected, "of {text:?}");
         }
     }
 
     #[test]
-    fn words_that_are_not_meant_are_passed_over() {
+    fn words_that_are_counted_or_denied_are_passed_over() {
         for text in [
+            "0 of 12 jobs failed",
+            "0 of 12 failed",
+            "0 out of 12 failed",
+            "nothing failed",
+            "none failed",
+            "100% success, 0% error",
+            "free of errors",
+            "not an error",
+            "not a fatal error",
+            "recovered from error",
+            "OOMKilled: false",
+            "12 PASS, 0 FAIL",
             "errors: 0",
             "errors=0",
             "errors = 0",
@@ -396,10 +476,30 @@ mod tests {
             "error=false",
             "error=0",
             "error=\"\"",
+            "failed=0",
+            "0 failed",
+            "12 passed, 0 failed, 0 errors",
+            "error rate 0.00%",
+            "error rate: 0",
+            "error count: 0",
+            "error code 0",
             "\"error\":false",
             "\"error\": null, \"ok\": true",
             "\"errors\":[]",
             "error: none",
+        ] {
+            assert_eq!(rule(text), "none", "of {text:?}");
+        }
+    }
+
+    #[test]
+    fn words_that_are_names_or_about_something_are_passed_over() {
+        for text in [
+            "errors are logged to stderr",
+            "Loading module errors",
+            "panic=10 kernel command line",
+            "do not fail, nor Fail",
+            "the connection was refused",
             "opened error_log",
             "ErrorBoundary mounted",
             "served error.html",
@@ -409,19 +509,12 @@ mod tests {
             "mounted with errors=remount-ro",
             "failover ok",
             "failover succeeded",
-            "failed=0",
-            "0 failed",
-            "12 passed, 0 failed, 0 errors",
             "an error-free run",
             "on_error set",
             "onError registered",
             "started with --fail-on-error",
             "restart policy: on failure",
             "flags: warn=True",
-            "error rate 0.00%",
-            "error rate: 0",
-            "error count: 0",
-            "error code 0",
             "non-fatal",
             "critical section entered",
             "error handler installed",

@@ -21,6 +21,8 @@ pub(super) enum Kind {
     Frame,
     /// What stands between two traces of one exception (Python).
     Chain,
+    /// The exception that was thrown while the one before it was handled (PHP).
+    Next,
     /// The first line of a Python trace.
     Traceback,
     /// `some.Error: message`: a record of its own, or the trace of the record before.
@@ -91,6 +93,7 @@ pub(super) fn of_headed(line: &[u8], head: &Head) -> Kind {
         Format::Text => lettered(line),
         Format::Kernel | Format::Oops | Format::Oom => of_kernel(line.get(head.message..).unwrap_or_default()),
         Format::Slow => number_sign(line),
+        Format::Fpm => of_child(line, head),
         Format::TracePython => Kind::Traceback,
         Format::TraceNode | Format::TraceJava => word(line),
         Format::PanicGo => Kind::Panic,
@@ -159,6 +162,7 @@ fn word(line: &[u8]) -> Kind {
         b'F' => is(b"Fatal error: ").then_some(Kind::Crash),
         b'U' => (is(b"Unhandled exception") || is(b"Uncaught ")).then_some(Kind::Crash),
         b'E' => is(b"Exception in thread ").then_some(Kind::Crash),
+        b'N' if is_next(line) => Some(Kind::Next),
         b'N' => is(b"Node.js v").then_some(Kind::Last),
         b'n' if is(b"note: ") && memchr::memmem::find(line, b"`RUST_BACKTRACE").is_some() => Some(Kind::Part),
         b'n' => (is(b"node:") && is_node_place(line)).then_some(Kind::NodePlace),
@@ -174,6 +178,43 @@ fn word(line: &[u8]) -> Kind {
         _ => None,
     };
     known.or_else(|| chained(line)).or_else(|| exception(line)).or_else(|| statement(line)).unwrap_or(Kind::Other)
+}
+
+/// `Next RuntimeException: message in /srv/a.php:4`, whose message may have more lines.
+fn is_next(line: &[u8]) -> bool {
+    let Some(text) = line.strip_prefix(b"Next ") else { return false };
+    let name = text.iter().take_while(|byte| is_of_name(**byte)).count();
+    let rest = &text[name..];
+    let is_whole = line.last().is_some_and(u8::is_ascii_digit) && memchr::memmem::find(rest, b" in /").is_some();
+    let is_named = name > 0 && text[0].is_ascii_uppercase() && (rest.starts_with(b": ") || rest.starts_with(b" in "));
+    is_named && (is_whole || text[..name].ends_with(b"Exception") || text[..name].ends_with(b"Error"))
+}
+
+/// What PHP-FPM puts around each line of its children.
+const SAID: &[u8] = b" said into stderr: \"";
+
+/// The number of the child of PHP-FPM that said this line: `[time] WARNING: [pool www] child 7 said into stderr: "…"`.
+pub(super) fn child(line: &[u8]) -> Option<u32> {
+    // Most lines are told by their first few bytes.
+    let [b'[', _, _, b'-', _, _, _, b'-', ..] = line else { return None };
+    let before = &line[..memchr::memmem::find(line, SAID)?];
+    let number = &before[memchr::memrchr(b' ', before)? + 1..];
+    let is_child = before[..before.len() - number.len()].ends_with(b"] child ");
+    is_child.then(|| str::from_utf8(number).ok()?.parse().ok()).flatten()
+}
+
+/// What such a child said; none where a line is not of a child.
+pub(super) fn said<'a>(line: &'a [u8], head: &Head) -> Option<&'a [u8]> {
+    let (before, text) = line.split_at_checked(head.message)?;
+    let is_said = head.format == Format::Fpm && before.ends_with(SAID);
+    is_said.then(|| text.strip_suffix(b"\"").unwrap_or(text))
+}
+
+/// A line that a child of PHP-FPM said: FPM tells the lines of a trace one by one.
+fn of_child(line: &[u8], head: &Head) -> Kind {
+    let kind = said(line, head).map_or(Kind::Other, of_headless);
+    let is_of_trace = matches!(kind, Kind::Blank | Kind::Indented | Kind::Part | Kind::Next);
+    if is_of_trace { kind } else { Kind::Other }
 }
 
 /// The other words between two traces of Python.

@@ -65,6 +65,17 @@ enum Open {
     Statement,
     /// A defect of the kernel.
     Kernel,
+    /// A key in armour (RFC 7468): its lines are nobody's records, up to the one that ends it.
+    Key,
+}
+
+/// The most lines that a key has: one of RSA with 16384 bits has 200.
+const MOST_LINES_OF_A_KEY: u32 = 400;
+
+/// Whether a line ends with the beginning of a key in armour.
+fn is_armoured(line: &[u8]) -> bool {
+    // Most lines are told by their last byte.
+    line.ends_with(b" KEY-----") && memchr::memmem::find(line, b"-----BEGIN ").is_some()
 }
 
 /// Puts the lines of one lane together to records.
@@ -80,6 +91,10 @@ pub(crate) struct Assembler {
     is_complaint: bool,
     /// The format of its first line.
     format: Option<Format>,
+    /// The child of PHP-FPM that says it, where each of its lines is told on its own.
+    child: Option<u32>,
+    /// Whether it is a message below a warning, of which nothing says that it goes on.
+    is_calm: bool,
     /// The last byte of the line before, by which some lines tell that they go on.
     last: u8,
 }
@@ -97,7 +112,13 @@ impl Assembler {
             Some(head) => grammar::of_headed(line, head),
             None => grammar::of_headless(line),
         };
-        let begins = head.is_some() && kind.is_sure() || !self.continues(line, kind, head.is_some());
+        let begins = match head.filter(|_| !kind.is_sure()).and_then(|head| grammar::said(line, head)) {
+            // Children speak at the same time.
+            Some(text) => {
+                self.child.is_none() || self.child != grammar::child(line) || !self.continues(text, kind, false)
+            }
+            None => head.is_some() && kind.is_sure() || !self.continues(line, kind, head.is_some()),
+        };
         if begins {
             self.begin(line, head, kind);
         }
@@ -120,11 +141,14 @@ impl Assembler {
             None => complains(line),
         };
         let open = match head {
+            _ if is_armoured(line) => Open::Key,
             Some(head) if kind == Kind::Other => opened_by_head(line, head),
             _ => opened(kind),
         };
         let format = head.map(|head| head.format);
-        *self = Self { open, patience: patience(line, kind), is_complaint, format, ..Self::default() };
+        let child = head.and_then(|_| grammar::child(line));
+        let is_calm = open == Open::Message && head.is_some_and(|head| is_calm(line, head));
+        *self = Self { open, patience: patience(line, kind), is_complaint, format, child, is_calm, ..Self::default() };
     }
 
     /// Whether a line goes on with what is open, and if so, what is open after it.
@@ -132,10 +156,23 @@ impl Assembler {
         match self.open {
             // An empty line is nobody's record.
             Open::Nothing => kind == Kind::Blank,
+            _ if is_armoured(line) && !has_head && self.open != Open::Key => self.open(Open::Key),
+            Open::Key => self.in_key(line, has_head),
             Open::Message | Open::Dump => self.in_message(line, kind),
             Open::Slow | Open::SlowStatement | Open::SlowRoutine => self.in_slow(line, kind),
             _ => self.by_kind(line, kind, has_head),
         }
+    }
+
+    /// Whether a line is one of a key, or the last one. A key that never ends is no reason to read on for ever.
+    fn in_key(&mut self, line: &[u8], has_head: bool) -> bool {
+        if has_head || self.lines > MOST_LINES_OF_A_KEY {
+            return false;
+        }
+        if line.starts_with(b"-----END ") {
+            self.open = Open::Record;
+        }
+        true
     }
 
     /// The same, where no text is open in which a line may be anything.
@@ -146,6 +183,7 @@ impl Assembler {
             Kind::Part => self.part(),
             Kind::Last => self.open(Open::Record),
             Kind::Chain => self.open(Open::Python),
+            Kind::Next => self.chained(line, kind),
             Kind::Traceback => (self.open == Open::Python || self.is_complaint) && self.open(Open::Python),
             Kind::Exception | Kind::JavaException => self.exception(line, kind),
             Kind::Frame => self.open == Open::Trace || self.is_complaint && self.open(Open::Trace),
@@ -199,6 +237,15 @@ impl Assembler {
             self.patience = 0;
         }
         true
+    }
+
+    /// The next exception of a chain, below the trace of the one before it.
+    fn chained(&mut self, line: &[u8], kind: Kind) -> bool {
+        let is_chained = self.open == Open::Trace;
+        if is_chained {
+            self.patience = patience(line, kind);
+        }
+        is_chained
     }
 
     /// A part of a Go trace; what a program dumps of its goroutines stands below whatever says why.
@@ -269,6 +316,10 @@ impl Assembler {
         if matches!(kind, Kind::Crash | Kind::Panic | Kind::RustPanic | Kind::SlowTime | Kind::SlowUser) {
             return false;
         }
+        // The format may be set up without what ends a message: then the next line may be of another program.
+        if self.is_calm && !dangles(self.last) && matches!(kind, Kind::Other | Kind::Exception) && is_error(line) {
+            return false;
+        }
         let is_over = match self.open {
             // The last quote of the exception's text stands alone, below its last frame.
             Open::Dump => line.starts_with(b"\""),
@@ -323,7 +374,13 @@ fn opened(kind: Kind) -> Open {
         Kind::SlowTime | Kind::SlowUser => Open::Slow,
         Kind::Verb => Open::Statement,
         Kind::Oops => Open::Kernel,
-        Kind::Part | Kind::Frame | Kind::Exception | Kind::JavaException | Kind::Crash | Kind::RustPanic => Open::Trace,
+        Kind::Part
+        | Kind::Next
+        | Kind::Frame
+        | Kind::Exception
+        | Kind::JavaException
+        | Kind::Crash
+        | Kind::RustPanic => Open::Trace,
         _ => Open::Record,
     }
 }
@@ -336,9 +393,9 @@ fn patience(line: &[u8], kind: Kind) -> u32 {
         Kind::JavaException => 3,
         Kind::Crash if line.starts_with(b"Exception in thread ") => 3,
         // A message of PHP that is whole ends with its place: `in /srv/x.php:3`.
-        Kind::Crash if line.last().is_some_and(u8::is_ascii_digit) => 0,
+        Kind::Crash | Kind::Next if line.last().is_some_and(u8::is_ascii_digit) => 0,
         Kind::Crash if memchr::memmem::find(line, b" Uncaught ").is_some() => 16,
-        Kind::Panic => 16,
+        Kind::Panic | Kind::Next => 16,
         _ => 0,
     }
 }
@@ -346,6 +403,16 @@ fn patience(line: &[u8], kind: Kind) -> u32 {
 /// Whether a plain line complains of something, so that a trace below it is its own.
 fn complains(line: &[u8]) -> bool {
     memchr::memmem::find(line, b"rror").is_some() || memchr::memmem::find(line, b"xception").is_some()
+}
+
+/// Whether a message that is still open is below a warning, and has not begun with its context.
+fn is_calm(line: &[u8], head: &Head) -> bool {
+    head.level < Some(Level::Warning) && memchr::memmem::find(line, b"{\"").is_none()
+}
+
+/// Whether a line would be an error if it stood alone.
+fn is_error(line: &[u8]) -> bool {
+    formats::judge(line, None).level.is_some_and(Level::is_error)
 }
 
 /// Whether a line ends with its context, or with the blank that Monolog leaves where there is none.

@@ -48,8 +48,8 @@ fn some<S: AsRef<str>>(names: &[S]) -> String {
     const NAMED: usize = 4;
     let more = names.len().saturating_sub(NAMED);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let named: Vec<String> = names.iter().take(NAMED).map(|name| plain(name.as_ref(), LONGEST_NAME)).collect();
-    format!("{}{more}", named.join(", "))
+    let told: Vec<String> = names.iter().take(NAMED).map(|name| plain(name.as_ref(), LONGEST_NAME)).collect();
+    format!("{}{more}", told.join(", "))
 }
 
 /// A verdict's rule and what it is about: `silence application-1`.

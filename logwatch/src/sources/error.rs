@@ -1,7 +1,7 @@
 //! Why a source cannot be read.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use shipshape_core::child::ChildError;
 use shipshape_core::error::Explain;
@@ -9,6 +9,7 @@ use shipshape_core::exit::Exit;
 use shipshape_core::stack::StackError;
 
 use super::file::FileError;
+use super::stdin::NAME as STDIN;
 
 /// Why a source cannot be read. Never taken for a source without lines.
 #[derive(Debug, thiserror::Error)]
@@ -124,6 +125,9 @@ impl Explain for SourceError {
     fn hint(&self) -> String {
         match self {
             Self::File(cause) => cause.hint(),
+            Self::Unreadable { path, .. } if path == Path::new(STDIN) => {
+                "is what is piped in whole? gzip --test says so of what is packed".to_owned()
+            }
             Self::Unreadable { path, .. } => format!("is it there, and may you read it? ls -l {}", path.display()),
             Self::NoText { .. } => {
                 "is it a log? what is packed otherwise than with gzip is unpacked first: zstdcat FILE | logwatch -"
@@ -191,6 +195,8 @@ mod tests {
         assert_eq!(missing.exit(), Exit::Critical);
         assert_eq!(SourceError::from(StackError::from(missing)).exit(), Exit::Unknown);
         assert_eq!(SourceError::Empty.exit(), Exit::Unknown);
+        let unreadable = |path: &str| SourceError::Unreadable { path: path.into(), source: io::Error::other("x") };
+        assert!(unreadable(STDIN).hint().contains("gzip --test") && unreadable("/x").hint().contains("ls -l /x"));
         let no_text = SourceError::NoText { what: "stdin".to_owned(), garbage: 3, lines: 4 };
         assert_eq!((no_text.code(), no_text.exit()), ("source.no_text", Exit::Unknown));
     }

@@ -28,7 +28,7 @@ static REQUEST_OF: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(", c
 /// are never part of it: they are taken out before masking, while they still have the form by which they are known, and
 /// looked for once more behind it.
 pub(crate) fn mask(record: &[u8], message: usize) -> String {
-    let record = excerpt(record);
+    let record = without_values(excerpt(record));
     let (head, rest) = record.split_at(message.min(record.len()));
     let (head, rest) = (String::from_utf8_lossy(head), String::from_utf8_lossy(rest));
     let rest = without_secrets(&rest);
@@ -42,6 +42,20 @@ pub(crate) fn mask(record: &[u8], message: usize) -> String {
         masked = again;
     }
     without_secrets(&masked)
+}
+
+/// The record with noughts in the place of secret values. Looked for in all of it: the word that gives a value away may stand
+/// before the message, as in `ERROR password: …`, where it looks like the name of a logger.
+fn without_values(record: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    let found = secrets::find(&record);
+    if found.is_empty() {
+        return record;
+    }
+    let mut record = record.into_owned();
+    for secret in found {
+        record[secret.start..secret.end].fill(b'0');
+    }
+    Cow::Owned(record)
 }
 
 /// A secret differs from message to message like any other value.

@@ -10,6 +10,12 @@ const WILD: &str = "<*>";
 /// Behind these words comes who or whence: two different words there are two values.
 const BEFORE_VALUES: [&str; 8] = ["from", "by", "for", "user", "username", "host", "hostname", "named"];
 
+/// How many words have to be the same for two words beside each other to be one value.
+const SAME: usize = 3;
+
+/// How many alternatives of two words beside each other are values: two words say more than one.
+pub(super) const ENOUGH_PAIRS: usize = 12;
+
 /// How two words stand to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stand {
@@ -29,6 +35,8 @@ pub(super) enum Likeness {
     One,
     /// All the same but for the word at that place.
     AllBut(usize),
+    /// All the same but for the word at that place and the one behind it.
+    AllButPair(usize),
     /// Different.
     None,
 }
@@ -36,20 +44,37 @@ pub(super) enum Likeness {
 /// Compares two messages of the same number of words.
 pub(super) fn compare(known: &[&str], other: &[&str]) -> Likeness {
     let (mut same, mut values) = (0, 0);
-    let mut odd = None;
+    let (mut odd, mut value) = (None, 0);
     for at in 0..known.len() {
         match stand(known, other, at) {
             Stand::Same => same += usize::from(!is_wild(known[at])),
-            Stand::Values => values += 1,
-            Stand::Words if odd.is_none() => odd = Some(at),
-            Stand::Words | Stand::Meanings => return Likeness::None,
+            Stand::Values => (values, value) = (values + 1, at),
+            Stand::Words => match odd {
+                None => odd = Some((at, at)),
+                Some((first, last)) if first == last && last + 1 == at => odd = Some((first, at)),
+                Some(_) => return Likeness::None,
+            },
+            Stand::Meanings => return Likeness::None,
         }
     }
+    // Of a first and a last name, one may be known to be a value before the other is.
+    let is_half_known = |at: usize| values == 1 && same >= SAME && value.abs_diff(at) == 1 && is_wild(known[value]);
     match odd {
         None if values == 0 || (same >= 2 && same >= values) => Likeness::One,
-        Some(at) if values == 0 && at > 0 => Likeness::AllBut(at),
+        Some((at, last)) if at > 0 && at == last && (values == 0 || is_half_known(at)) => Likeness::AllBut(at),
+        Some((at, last))
+            if at > 0 && at < last && values == 0 && same >= SAME && is_same_behind(known, other, last) =>
+        {
+            Likeness::AllButPair(at)
+        }
         _ => Likeness::None,
     }
+}
+
+/// Whether a word behind that place is the same. A pair of words that ends a message may be all that it says.
+fn is_same_behind(known: &[&str], other: &[&str], at: usize) -> bool {
+    let mut behind = known.iter().zip(other).skip(at + 1);
+    behind.any(|(mine, theirs)| mine == theirs && !is_wild(mine) && has_word(mine))
 }
 
 /// How many alternatives at one place are values: the fewer words there are that are the same, the less that these are says.

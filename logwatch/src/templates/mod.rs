@@ -137,23 +137,27 @@ impl Templates {
         }
     }
 
-    /// The one that is alike, or those that differ in one word only, where they are so many that it is a value.
+    /// The one that is alike, or those that differ in one word only or in two beside each other, where they are so many that it
+    /// is a value.
     fn search(&self, masked: &str) -> (Option<u32>, Vec<u32>) {
         let words: Vec<&str> = masked.split(' ').collect();
         let mut odd: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
+        let mut pairs: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
         for id in self.leaves.get(&leaf(masked)).into_iter().flatten() {
             let Some(template) = self.known.get(id) else { continue };
             let known: Vec<&str> = template.text.split(' ').collect();
             match merge::compare(&known, &words) {
                 Likeness::One => return (Some(*id), Vec::new()),
                 Likeness::AllBut(at) => odd.entry(at).or_default().push(*id),
+                Likeness::AllButPair(at) => pairs.entry(at).or_default().push(*id),
                 Likeness::None => {}
             }
         }
         let is_enough =
             |(at, alternatives): &(usize, Vec<u32>)| alternatives.len() + 1 >= merge::enough(words.len(), words[*at]);
         let most = odd.into_iter().filter(is_enough).map(|(_, alternatives)| alternatives).max_by_key(Vec::len);
-        (None, most.unwrap_or_default())
+        let pairs = || pairs.into_values().filter(|pairs| pairs.len() + 1 >= merge::ENOUGH_PAIRS).max_by_key(Vec::len);
+        (None, most.or_else(pairs).unwrap_or_default())
     }
 
     /// Makes a template cover this message too, and all templates that it then covers; the number of what is left.

@@ -142,6 +142,37 @@ fn many_alternatives_at_one_place_are_values() {
     assert_eq!(grouped(&many), ["No such word '<*>' in list"]);
 }
 
+/// A word of its own for each number.
+fn name(number: usize) -> String {
+    let letter = |at: u8| char::from(b'a' + at);
+    let digits = [number / 26 % 26, number % 26, number * 7 % 26].map(|digit| letter(u8::try_from(digit).unwrap()));
+    format!("Na{}{}{}k", digits[0], digits[1], digits[2])
+}
+
+#[test]
+fn first_and_last_names_are_values_when_many_were_seen() {
+    let parcel = |first: usize, last: usize| {
+        format!("Could not ship the parcel of {} {} to customer {first}", name(first), name(100 + last))
+    };
+    let general = ["Could not ship the parcel of <*> <*> to customer <*>"];
+    for people in [5, 12, 40] {
+        let messages: Vec<String> =
+            (0..1500).map(|number| parcel(number * 17 % people, number * number * 13 / 7 % 40)).collect();
+        let messages: Vec<&str> = messages.iter().map(String::as_str).collect();
+        let groups = grouped(&messages);
+        assert!(people < 6 && groups.len() <= people || groups == general, "{people} people made {groups:#?}");
+    }
+    let messages: Vec<String> = (0..40).map(|number| parcel(number, number)).collect();
+    assert_eq!(grouped(&messages.iter().map(String::as_str).collect::<Vec<_>>()), general, "of whom each came once");
+}
+
+#[test]
+fn two_words_that_are_all_that_is_said_stay_apart() {
+    let messages: Vec<String> =
+        (0..20).map(|number| format!("worker of the queue: {} {}", name(number), name(100 + number))).collect();
+    assert_apart(&messages.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
 #[test]
 fn alternatives_that_turn_out_to_be_values_keep_the_oldest_number_and_lead_to_it() {
     let mut known = Templates::default();
@@ -396,4 +427,11 @@ proptest! {
         texts.sort_unstable();
         prop_assert_eq!(texts, ["file <*> was closed by worker <*>", "file <*> was lost by worker <*>", "file <*> was opened by worker <*>"].to_vec());
     }
+}
+
+#[test]
+fn a_value_whose_name_stands_before_the_message_is_masked_too() {
+    let record = b"2026-11-20 13:00:00 ERROR password: hunter2Xq";
+    let message = record.iter().rposition(|byte| *byte == b' ').unwrap() + 1;
+    assert!(!mask(record, message).contains("hunter2Xq"), "{}", mask(record, message));
 }

@@ -218,7 +218,9 @@ impl<'a> Trace<'a> {
         if self.anchor == Anchor::Gone && self.is_lost()? {
             let known = at.size.saturating_sub(at.offset);
             let why = self.why_gone();
-            self.tell((known > 0 && at.packed.is_none()).then_some(known), why);
+            // Where a generation is gone, others may be too that nobody has seen: their size is not known.
+            let is_all = known > 0 && at.packed.is_none() && self.is_in_place();
+            self.tell(is_all.then_some(known), why);
         }
         for old in self.unread.clone() {
             let generation = &self.snapshot.olds[old].generation;
@@ -257,13 +259,17 @@ impl<'a> Trace<'a> {
         Ok(is_as_left && first.is_inode_of(next))
     }
 
+    /// Whether the file that was read is still the log, with other content.
+    fn is_in_place(&self) -> bool {
+        self.snapshot.live.as_ref().is_some_and(|live| live.is_inode_of(&self.cursor.at))
+    }
+
     fn why_gone(&self) -> String {
         let at = &self.cursor.at;
-        let is_same_file = self.snapshot.live.as_ref().is_some_and(|live| live.is_inode_of(at));
         match self.snapshot.refused.first() {
             // What came first is there, or something came even before it: nobody can say.
             _ if at.is_blank() => "rotated before anything was read, perhaps more than once".to_owned(),
-            _ if is_same_file => "truncated".to_owned(),
+            _ if self.is_in_place() => "truncated".to_owned(),
             None => "rotated away".to_owned(),
             Some(name) => format!("rotated away, perhaps to {name}, which may not be read"),
         }

@@ -45,7 +45,7 @@ fn a_log_that_its_user_may_not_read_is_unknown() {
 #[test]
 fn garbage_is_read_past_and_what_is_around_it_is_counted() {
     let mut bytes = laravel("ERROR", 0, 1).into_bytes();
-    bytes.extend([0_u8; 300_000]);
+    bytes.extend(vec![0_u8; 300_000]);
     bytes.extend(laravel("ERROR", 1, 1).bytes());
     bytes.extend([0xff, 0xfe, 0x80, b'E', b'R', b'\n']);
     bytes.extend(b"10%\r20%\r100%\n\x1b[31m[2026-11-20 02:00:00] production.ERROR: coloured\x1b[0m {}\r\n");
