@@ -9,8 +9,8 @@
 pub(super) const OF_A_SEARCH: usize = 8;
 
 /// All literals of more than one byte. The first eight buckets are of the first search, and so on. A new one takes the place
-/// of one that is given up, or begins a bucket of a fourth search.
-pub(super) const BUCKETS: [[&str; 4]; 24] = [
+/// of one that is given up, or begins a bucket of the fourth search, which is not full.
+pub(super) const BUCKETS: [[&str; 4]; 28] = [
     ["ghp_", "T3BlbkFJ", "PWD=", "glagent-"],
     ["GOCSPX-", "sig=", "ya29.", "sec_"],
     ["PRIVATE KEY", "pi-Key", "PI-KEY", "ure="],
@@ -23,8 +23,8 @@ pub(super) const BUCKETS: [[&str; 4]; 24] = [
     ["--user ", "SESSI", "assw", "AGE-"],
     ["_session=", "m.org/bot", "oxp-", "p.com/api/webhooks/"],
     ["pass\"", "glpat-", "pass=", "NTIFIED "],
-    ["ss_key", "card", "Card", "cfk_"],
-    ["fut_", "piKey", "k_test_", "pi_key"],
+    ["_key", "card", "Card", "cfk_"],
+    ["fut_", "piKey", "k_test_", " pw="],
     ["fat_", "npm_", "ghr_", " SG."],
     ["ypi-", "ookie", "token", "TOKEN"],
     ["pwd=", "oxe-", "gho_", "iadb"],
@@ -35,4 +35,8 @@ pub(super) const BUCKETS: [[&str; 4]; 24] = [
     ["oxb-", "hvs.", "ks.slack", "d.com/api/webhooks/"],
     ["dentified ", "AKIA", "Key=", "key-"],
     ["OOKIE", "k_live_", "sshpass", "ASSP"],
+    ["sk-proj-", "sk-svcacct-", " hf_", "=hf_"],
+    ["pass:", "pass'", "pass]", "\"hf_"],
+    ["pwd:", "pwd'", "pwd\"", "'hf_"],
+    ["pwd]", "&pw=", "?pw=", ";pw="],
 ];

@@ -13,11 +13,11 @@ pub(super) static RULES: [Rule; 6] = [
     Rule::before(
         "option-password",
         PASSWORD,
-        r"(?i)(?:^|\s|['\x22])--?(?:[a-z]+-)*(?:(?:password|passwd|passphrase)[= ]|(?:pass|pwd)=)",
+        r"(?i)(?:^|\s|['\x22])--?(?:[a-z]+-)*(?:(?:password|passwd|passphrase)(?:[= ]|\\{0,3}['\x22], ?)|(?:pass|pwd)(?:=|\\{0,3}['\x22], ?))",
     )
     .only(|candidate| is_argument(candidate) && !is_prose(candidate))
     .advice("change this password: every user of the machine can read it in the list of processes"),
-    Rule::before("option-token", SECRET, r"(?i)(?:^|\s|['\x22])--?(?:[a-z]+-)*(?:secret|token|(?:api|access)-key)[= ]")
+    Rule::before("option-token", SECRET, r"(?i)(?:^|\s|['\x22])--?(?:[a-z]+-)*(?:secret|token|(?:api|access)-key)(?:[= ]|\\{0,3}['\x22], ?)")
         .only(|candidate| is_argument(candidate) && plain::is_random(candidate.value()))
         .advice("revoke this token: every user of the machine can read it in the list of processes"),
     // `-pSECRET` has no space, `-p SECRET` would be a database's name; sshpass and redis-cli take one.
@@ -26,6 +26,7 @@ pub(super) static RULES: [Rule; 6] = [
         telltales!(Client: "ysql", "iadb", "s-cli", "sshpass"),
         concat!(
             r"(?:\b(?:mysql|mariadb)[a-z_-]{0,16} (?:[^\n|;&]*? )?-p",
+            r"|\b(?:mysql|mariadb)[a-z_-]{0,16}['\x22],[^\n\]]*?['\x22]-p",
             r"|\bsshpass (?:-v )?-p ?|\bredis-cli (?:[^\n|;&]*? )?-a )",
         ),
     )

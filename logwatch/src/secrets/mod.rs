@@ -2,6 +2,7 @@
 //!
 //! Nothing is ever sent anywhere to see whether it still works.
 
+mod body;
 mod buckets;
 mod cards;
 mod commands;
@@ -18,12 +19,12 @@ mod value;
 mod vendors;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::ops::Range;
 
 use shipshape_core::alert::Severity;
 use shipshape_core::redact;
 
-use rule::Rule;
+use rule::{Known, Rule};
 pub(crate) use scan::telltales;
 
 /// A secret in a record.
@@ -48,10 +49,12 @@ fn rules() -> impl Iterator<Item = &'static Rule> {
 /// The secrets in a record, in the order of their places; they do not overlap.
 pub(crate) fn find(record: &[u8]) -> Vec<Found> {
     let possible = scan::rules_of(record);
-    let mut found: BTreeMap<usize, Found> = BTreeMap::new();
+    let mut found = Known::new();
     let mut places = Vec::new();
+    let mut rest = None;
     for (_, rule) in rules().enumerate().filter(|(number, _)| possible & 1 << number != 0) {
-        rule.places(record, &mut places);
+        let looked_at = &record[..rest.map_or(record.len(), |(_, from)| from)];
+        let end = rule.places(looked_at, &found, &mut places);
         for at in &places {
             // Those found so far do not overlap: only the last one that begins before the end can touch it.
             let touching = found.range(..at.end).next_back().is_some_and(|(_, other)| other.end > at.start);
@@ -59,18 +62,50 @@ pub(crate) fn find(record: &[u8]) -> Vec<Found> {
                 found.insert(at.start, Found { rule: rule.id, start: at.start, end: at.end });
             }
         }
+        rest = end.map(|from| (rule.id, from)).or(rest);
     }
+    let rest = rest.map_or(Vec::new(), |(rule, from)| unknown(&found, rule, from..record.len()));
+    found.extend(rest.into_iter().map(|gap| (gap.start, gap)));
     found.into_values().collect()
+}
+
+/// What lies in a part of the record between the secrets that are known: it was not looked at, and counts as secret.
+fn unknown(found: &Known, rule: &'static str, part: Range<usize>) -> Vec<Found> {
+    let before = found.range(..part.start).next_back().map_or(0, |(_, other)| other.end);
+    let mut start = part.start.max(before);
+    let mut gaps = Vec::new();
+    for other in found.range(part.start..).map(|(_, other)| other) {
+        gaps.push(Found { rule, start, end: other.start });
+        start = other.end;
+    }
+    gaps.push(Found { rule, start, end: part.end });
+    gaps.retain(|gap| gap.start < gap.end);
+    gaps
 }
 
 /// How often a text is gone through at most: what was hidden can bring out what stood behind it.
 const MOST_ROUNDS: usize = 8;
 
+/// How many bytes are gone through at most in all rounds but the last two: long texts have few.
+const MOST_BYTES: usize = 96 << 10;
+
 /// The record as text, without the values of secrets.
 pub(crate) fn redacted(record: &str) -> Cow<'_, str> {
+    redacted_within(record, MOST_BYTES)
+}
+
+fn redacted_within(record: &str, most: usize) -> Cow<'_, str> {
     let mut text = Cow::Borrowed(record);
+    let mut bytes = 0;
     for _ in 0..MOST_ROUNDS {
-        let Some(next) = once(&text) else { break };
+        let Some(next) = once(&text) else { return text };
+        if bytes > most {
+            // There is something still. All from there on goes, because looking for its end takes too long.
+            let same = text.bytes().zip(next.bytes()).take_while(|(one, other)| one == other).count();
+            let same = (0..=same).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+            return Cow::Owned(format!("{}{}", &text[..same], redact::REDACTED));
+        }
+        bytes += text.len();
         text = Cow::Owned(next);
     }
     text
@@ -78,7 +113,9 @@ pub(crate) fn redacted(record: &str) -> Cow<'_, str> {
 
 /// The text with one round of secrets hidden; nothing where there are none.
 fn once(text: &str) -> Option<String> {
-    let hidden = hide(text, &find(text.as_bytes()));
+    let mut found = find(text.as_bytes());
+    body::hidden(text.as_bytes(), &mut found);
+    let hidden = hide(text, &found);
     let safe = redact::redact(hidden.as_deref().unwrap_or(text));
     match (safe, &hidden) {
         (Cow::Owned(safe), _) => (safe != text).then_some(safe),
@@ -94,7 +131,10 @@ fn hide(text: &str, found: &[Found]) -> Option<String> {
         let start = (from..=*start).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(from);
         let end = (*end..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
         safe.push_str(&text[from..start]);
-        safe.push_str(redact::REDACTED);
+        // What follows another secret at once is hidden with it.
+        if start > from || from == 0 {
+            safe.push_str(redact::REDACTED);
+        }
         from = end;
     }
     safe.push_str(&text[from..]);
@@ -269,6 +309,25 @@ mod tests {
             "cookie:a=b;",
             "4 ",
             "user ",
+            "mysql -px ",
+            "mysql\", ",
+            "password=ab ",
+            "identified by 'ab' ",
+            "with password ",
+            "user password 'ab",
+            "authorization: ",
+            "curl -u a:",
+            "curl ",
+            "bearer aaaaaaaaaaaaaaaa1 ",
+            "password%22%3A%22",
+            "password: a&",
+            "&pw=",
+            "api_key ",
+            "\"token\":\"",
+            "secret=${x} ",
+            "[password=",
+            "\\\"password\\\":\\\"",
+            "-----BEGIN PRIVATE KEY-----\n",
         ];
         hostile.extend(parts.map(str::to_owned));
         for part in hostile {
@@ -277,8 +336,41 @@ mod tests {
             let mut into = Vec::new();
             telltales(record.as_bytes(), &mut into);
             find(record.as_bytes());
+            redacted(&record);
             assert!(watch.elapsed().as_secs() < 10, "{} of {:?}", part, watch.elapsed());
         }
+    }
+
+    #[test]
+    fn where_rounds_are_used_up_all_that_is_left_is_hidden() {
+        assert_eq!(redacted_within("a password=hunter2 b", 0), "a password=[redacted] b");
+        for (rule, text, value) in positives() {
+            let safe = redacted_within(&text, 0).into_owned();
+            assert!(!safe.contains(&value) || value == "guest", "{rule} in {safe}");
+        }
+    }
+
+    #[test]
+    fn a_line_of_nothing_but_names_is_hidden_in_a_few_steps() {
+        for (part, count) in [("password=\"", 6500), (r#""password":"\"#, 5000), ("identified by '", 4000)] {
+            let line = format!("first {}", part.repeat(count));
+            let found = find(line.as_bytes());
+            assert!(found.len() <= 4 * 64 && found.last().is_some_and(|last| last.end > line.len() - 32), "{part}");
+            let watch = shipshape_core::clock::Stopwatch::start();
+            let safe = redacted(&line).into_owned();
+            assert!(watch.elapsed().as_secs() < 5, "{part} of {:?}", watch.elapsed());
+            assert!(safe.starts_with("first ") && safe.len() < 8 << 10, "{part}: {} bytes", safe.len());
+        }
+    }
+
+    #[test]
+    fn what_is_known_in_the_part_that_is_not_looked_at_keeps_its_name() {
+        let key = pem("PRIVATE KEY", "\n");
+        let text = format!("{}\n{key}\nend", "password='h4nter2' ".repeat(100));
+        let found = found(&text);
+        assert!(found.contains(&("private-key", key.as_str())), "{found:?}");
+        assert_eq!(found.last(), Some(&("generic-password", "\nend")));
+        assert!(redacted(&text).ends_with("'[redacted]"), "{}", redacted(&text));
     }
 
     proptest! {
@@ -304,6 +396,7 @@ mod tests {
         fn redacting_twice_changes_nothing_more(text in HOSTILE) {
             let once = redacted(&text).into_owned();
             prop_assert_eq!(found(&once), []);
+            redacted_within(&text, 0);
             prop_assert_eq!(redacted(&once).into_owned(), once.clone());
         }
 

@@ -5,25 +5,31 @@ use super::rule::{Candidate, Rule, Telltale, telltales};
 
 /// What gives a password away that has a name.
 pub(super) const PASSWORD: &[Telltale] = telltales!(
-    Assigned: "assw", "ASSW", "assp", "ASSP", "pass\"";
-    Anything: "pass=", "PASS=", "pwd=", "PWD=";
+    Assigned: "assw", "ASSW", "assp", "ASSP", "pass\"", "pass'", "pass]", "pwd\"", "pwd'", "pwd]";
+    Anything: "pass=", "PASS=", "pwd=", "PWD=", "pass:", "pwd:";
 );
 
 /// What gives a token or a key away that has a name.
 pub(super) const SECRET: &[Telltale] = telltales!(
-    Assigned: "ecret", "ECRET", "token", "Token", "TOKEN", "pi_key", "pikey", "piKey", "pi-key", "pi-Key", "PIKEY", "PI-KEY",
-    "_KEY", "ss_key", "ssKey";
+    Assigned: "ecret", "ECRET", "token", "Token", "TOKEN", "_key", "pikey", "piKey", "pi-key", "pi-Key", "PIKEY", "PI-KEY",
+    "_KEY", "ssKey";
 );
 
 /// What may stand between a name and its value: quotes, brackets and escapes around `=`, `:`, `=>`, `:=`, `>`.
 macro_rules! assigned {
     ($names:literal) => {
-        concat!("(?i)", $names, r#"["'\\]{0,3}\]?["'\\]{0,3}\s{0,2}(?:=>|:=|[=:>]|%3D)\s{0,2}"#)
+        concat!(
+            "(?i)",
+            $names,
+            r#"["'\\]{0,3}\]?["'\\]{0,3}\s{0,2}(?:=>|:=|[=:>]|%3D)\s{0,2}|"#,
+            $names,
+            "(?:%5C)?%22%3A(?:%20)?(?:%5C)?%22"
+        )
     };
 }
 
 /// In the order in which they have a say.
-pub(super) static RULES: [Rule; 3] = [
+pub(super) static RULES: [Rule; 5] = [
     // ADO.NET, JDBC, libpq: the password is one of several parts.
     Rule::before("connection-string", PASSWORD, r"(?i)[;?&\s](?:password|passwd|pwd)\s?=\s?")
         .only(|candidate| is_connection(candidate) && is_password(candidate))
@@ -35,12 +41,32 @@ pub(super) static RULES: [Rule; 3] = [
     Rule::before(
         "generic-secret",
         SECRET,
-        assigned!(r"(?:secret(?:[_-]?(?:access[_-]?)?key(?:[_-]base)?)?|token|(?:api|access)[_-]?key)"),
+        assigned!(r"(?:secret(?:[_-]?(?:access[_-]?)?key(?:[_-]base)?)?|token|(?:api|access)[_-]?key|(?:private|encryption)_key)"),
     )
     .only(|candidate| is_secret(candidate) && candidate.value().len() >= 12)
     .weak()
     .advice("if this is a token that is in use, revoke it, and let the program log the field's name only"),
+    // A sentence that names the key and goes on with it: here it has to look like one of a machine.
+    Rule::group(
+        "generic-secret",
+        telltales!(Word: "pi-key", "pi-Key", "pikey", "_key"),
+        r"(?i)\bapi[_-]?key (?<value>[a-z0-9_.+/=~-]{16,256})",
+    )
+    .only(|candidate| is_secret(candidate) && plain::entropy(candidate.value()) >= 3.0)
+    .weak()
+    .advice("if this is a token that is in use, revoke it, and let the program log the field's name only"),
+    // `pw` is more often the width of a picture or of a page than a password.
+    Rule::before("generic-password", telltales!(Anything: " pw=", "?pw=", "&pw=", ";pw="), r"(?i)[ ?&;]pw=")
+        .only(|candidate| is_password(candidate) && looks_chosen(candidate.value()) && is_varied(candidate.value()))
+        .weak()
+        .advice("if this is a password that is in use, change it, and let the program log the field's name only"),
 ];
+
+/// Whether a value is no number with a unit, and its characters are not the same few.
+fn is_varied(value: &[u8]) -> bool {
+    let digits = value.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
+    digits < value.len().div_ceil(2) && plain::entropy(value) >= 2.2
+}
 
 /// Names that end like a secret's and are none: tokens against forged requests are worth nothing without the session, and
 /// the others say where to go on reading.
@@ -53,7 +79,14 @@ pub(super) fn is_secret(candidate: &Candidate<'_>) -> bool {
         && !value.contains(&b' ')
         && !plain::is_hash(value)
         && !plain::is_placeholder(value)
+        && !is_path(value)
         && !is_harmless(&String::from_utf8_lossy(candidate.announced()).to_ascii_lowercase())
+}
+
+/// Whether a value says in which file the secret is. Base64 can begin with a slash, but has no points.
+fn is_path(value: &[u8]) -> bool {
+    let begins_so = [&b"/"[..], b"./", b"../", b"~/"].iter().any(|beginning| value.starts_with(beginning));
+    begins_so && value[1..].contains(&b'/') && value.contains(&b'.')
 }
 
 fn is_harmless(name: &str) -> bool {
@@ -68,8 +101,20 @@ pub(super) fn is_password(candidate: &Candidate<'_>) -> bool {
         && !plain::is_hash(value)
         && !is_sentence(value)
         && !is_code(candidate)
+        && !is_weak(candidate)
         && (is_told_apart(candidate) || looks_chosen(value))
         && !SAMPLES.iter().any(|sample| value.eq_ignore_ascii_case(sample))
+}
+
+/// Whether the name is only `pass` or `pwd`, and the value one of those that these more often have: a result of tests, a
+/// directory. `DB_PASS` says enough.
+fn is_weak(candidate: &Candidate<'_>) -> bool {
+    let (announced, value) = (candidate.announced(), candidate.value());
+    let name = announced.iter().skip_while(|byte| !plain::is_name(**byte)).take_while(|byte| plain::is_name(**byte));
+    let name: Vec<u8> = name.map(u8::to_ascii_lowercase).collect();
+    let is_given = announced.trim_ascii_end().ends_with(b"=");
+    let looks_real = is_given || looks_chosen(value) && is_varied(value);
+    matches!(&name[..], b"pass" | b"pwd") && (value.starts_with(b"/") || !looks_real)
 }
 
 /// Weak passwords that stand in every example; where one is in use for sure, the other rules tell it.

@@ -1,11 +1,13 @@
 //! What a rule is: the words that give a secret away, the form of its value, and what is to be done about it.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::OnceLock;
 
 use regex::bytes::{Regex, RegexBuilder};
 use shipshape_core::alert::Severity;
 
+use super::Found;
 use super::plain;
 use super::value;
 
@@ -45,6 +47,8 @@ pub(super) enum Around {
     Number,
     /// An `@` that ends user and password: `://user:password@`, `user:password@tcp(`.
     Userinfo,
+    /// A space and a long word follow.
+    Word,
     /// The name of a database client, with ` -p` or ` -a` later in the line.
     Client,
     /// `user:password` follows.
@@ -100,6 +104,25 @@ impl Candidate<'_> {
         &self.record[self.from - name..self.at.start]
     }
 }
+
+/// Secrets by where they begin; they do not overlap.
+pub(super) type Known = BTreeMap<usize, Found>;
+
+/// How many candidates of one rule are looked at in one record. A record with more was made to take time, or is a dump.
+const MOST_CANDIDATES: usize = 64;
+
+/// The search for the values of one rule in one record.
+struct Search<'a> {
+    rule: &'a Rule,
+    record: &'a [u8],
+    known: &'a Known,
+    found: &'a mut Vec<Range<usize>>,
+    /// How many candidates may still be looked at.
+    left: usize,
+}
+
+/// Whether the search goes on; if not, from where on nothing was looked at.
+type GoesOn = Result<(), usize>;
 
 /// How far back the name of a field is looked at, in bytes.
 const LONGEST_NAME: usize = 64;
@@ -157,53 +180,22 @@ impl Rule {
         self
     }
 
-    /// The places of all values, in growing order.
-    pub(super) fn places(&self, record: &[u8], found: &mut Vec<Range<usize>>) {
+    /// The places of all values, in growing order; none begins inside one that `known` holds already. Where there are too
+    /// many candidates, it says from where on nothing was looked at: all of that counts as a secret.
+    pub(super) fn places(&self, record: &[u8], known: &Known, found: &mut Vec<Range<usize>>) -> Option<usize> {
         found.clear();
+        let mut search = Search { rule: self, record, known, found, left: MOST_CANDIDATES };
         match self.finder {
             Finder::By(find) => {
-                find(record, found);
-                found.retain(|at| self.accepts(&Candidate { record, from: at.start, at: at.clone() }));
+                let mut all = Vec::new();
+                find(record, &mut all);
+                all.into_iter().try_for_each(|at| search.offer(at.start, at))
             }
-            Finder::Token(pattern) => self.tokens(pattern, record, found),
-            Finder::Group(pattern) => self.groups(pattern, record, found),
-            Finder::Before(pattern) => self.values(pattern, record, found),
+            Finder::Token(pattern) => self.regex(pattern).map_or(Ok(()), |regex| search.tokens(regex)),
+            Finder::Group(pattern) => self.regex(pattern).map_or(Ok(()), |regex| search.groups(regex)),
+            Finder::Before(pattern) => self.regex(pattern).map_or(Ok(()), |regex| search.values(regex)),
         }
-    }
-
-    fn tokens(&self, pattern: &str, record: &[u8], found: &mut Vec<Range<usize>>) {
-        let Some(regex) = self.regex(pattern) else { return };
-        for whole in regex.find_iter(record) {
-            let candidate = Candidate { record, from: whole.start(), at: whole.range() };
-            if plain::stands_alone(record, &whole.range()) && self.accepts(&candidate) {
-                found.push(whole.range());
-            }
-        }
-    }
-
-    fn groups(&self, pattern: &str, record: &[u8], found: &mut Vec<Range<usize>>) {
-        let Some(regex) = self.regex(pattern) else { return };
-        for captures in regex.captures_iter(record) {
-            if let Some((whole, value)) = captures.get(0).zip(captures.name("value"))
-                && self.accepts(&Candidate { record, from: whole.start(), at: value.range() })
-            {
-                found.push(value.range());
-            }
-        }
-    }
-
-    fn values(&self, pattern: &str, record: &[u8], found: &mut Vec<Range<usize>>) {
-        let Some(regex) = self.regex(pattern) else { return };
-        for whole in regex.find_iter(record) {
-            // A value that announces another one is a value: each byte is looked at once.
-            let is_inside = found.last().is_some_and(|last| whole.end() < last.end);
-            if !is_inside
-                && let Some(at) = value::after(record, whole.end())
-                && self.accepts(&Candidate { record, from: whole.start(), at: at.clone() })
-            {
-                found.push(at);
-            }
-        }
+        .err()
     }
 
     fn accepts(&self, candidate: &Candidate<'_>) -> bool {
@@ -223,6 +215,72 @@ impl Rule {
             Finder::By(_) => true,
         }
     }
+}
+
+impl Search<'_> {
+    fn tokens(&mut self, regex: &Regex) -> GoesOn {
+        for whole in regex.find_iter(self.record) {
+            if plain::stands_alone(self.record, &whole.range()) {
+                self.offer(whole.start(), whole.range())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn groups(&mut self, regex: &Regex) -> GoesOn {
+        for captures in regex.captures_iter(self.record) {
+            if let Some((whole, value)) = captures.get(0).zip(captures.name("value")) {
+                self.offer(whole.start(), value.range())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn values(&mut self, regex: &Regex) -> GoesOn {
+        let mut from = 0;
+        while let Some(whole) = regex.find_at(self.record, from) {
+            // No pattern matches nothing, but a search that stands still would never end.
+            from = whole.end().max(from + 1);
+            if from > self.record.len() {
+                break;
+            }
+            if self.is_known(whole.end()) {
+                continue;
+            }
+            if let Some(at) = value::of(self.record, whole.range()) {
+                self.offer(whole.start(), at)?;
+            }
+            // A value that announces another one is a value: the search goes on behind it, each byte is looked at once.
+            from = from.max(self.found.last().map_or(0, |last| last.end.saturating_sub(1)));
+        }
+        Ok(())
+    }
+
+    /// Whether a place lies inside a value that was found already.
+    fn is_known(&self, at: usize) -> bool {
+        self.known.range(..=at).next_back().is_some_and(|(_, other)| at < other.end)
+    }
+
+    /// Takes the value if it is a secret. What is seen to be none at the first look does not count.
+    fn offer(&mut self, from: usize, at: Range<usize>) -> GoesOn {
+        let candidate = Candidate { record: self.record, from, at: at.clone() };
+        if is_nothing(candidate.value()) || self.is_known(at.start) {
+            return Ok(());
+        }
+        self.left = self.left.checked_sub(1).ok_or(at.start)?;
+        if self.rule.accepts(&candidate) {
+            self.found.push(at);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a value is none for any rule, told by its length and its first bytes.
+fn is_nothing(value: &[u8]) -> bool {
+    const BEGINNINGS: [&[u8]; 5] = [b"${", b"{{", b"$(", b"****", b"xxxx"];
+    value.len() < 3
+        || matches!(value, b"null" | b"true" | b"false" | b"[redacted]" | b"[FILTERED]")
+        || value.len() < 64 && BEGINNINGS.iter().any(|beginning| value.starts_with(beginning))
 }
 
 /// Random tokens have at least so much entropy, in bits per byte; those of 20 characters of an alphabet of 32 have 3.6.

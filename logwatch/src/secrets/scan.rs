@@ -153,6 +153,9 @@ fn stands(around: Around, bytes: &[u8], at: usize, length: usize) -> bool {
         Around::Assigned => is_assigned(&bytes[..at], after),
         Around::Number => has_number(&bytes[at.saturating_sub(NEAR)..bytes.len().min(at + length + NEAR)]),
         Around::Userinfo => urls::userinfo(bytes, at).is_some(),
+        Around::Word => {
+            matches!(after, [b' ', word @ ..] if word.len() >= 16 && word[..16].iter().all(|byte| is_token(*byte)))
+        }
         Around::Client => is_called(line(after, 512)),
         Around::Pair => line(after, 256).split(|byte| *byte == b' ').take(2).any(|word| word.contains(&b':')),
         Around::Quoted => line(after, 256).iter().any(|byte| matches!(byte, b'\'' | b'"')),
@@ -164,7 +167,9 @@ fn is_called(after: &[u8]) -> bool {
     let name = after.iter().take_while(|byte| byte.is_ascii_lowercase() || matches!(byte, b'-' | b'_')).count();
     let options = &after[name..];
     let has = |option: &[u8]| memchr::memmem::find(options, option).is_some();
-    options.first() == Some(&b' ') && (has(b" -p") || has(b" -a"))
+    let is_list = matches!(options, [b'"' | b'\'', b',' | b']', ..]);
+    let is_line = options.first() == Some(&b' ');
+    is_line && (has(b" -p") || has(b" -a")) || is_list && (has(b"\"-p") || has(b"'-p"))
 }
 
 /// How far from its context a card's number may be, with the number itself, in bytes.
@@ -271,7 +276,7 @@ mod tests {
         numbers.sort_unstable();
         assert!(numbers.into_iter().eq(0..LITERALS.len()));
         let long: usize = LITERALS.iter().filter(|literal| literal.text.len() > 1).count();
-        assert_eq!(SEARCHES.len(), BUCKETS.len() / OF_A_SEARCH + 1, "a literal is missing among the buckets");
+        assert_eq!(SEARCHES.len(), BUCKETS.len().div_ceil(OF_A_SEARCH) + 1, "a literal is missing among the buckets");
         assert_eq!(BUCKETS.as_flattened().len(), long, "a bucket holds what no rule looks for");
     }
 

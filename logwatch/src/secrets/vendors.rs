@@ -21,7 +21,7 @@ const SLACK: &str = "revoke this in Slack's settings of the app, and make a new 
 const STRIPE: &str = "roll this key in Stripe's dashboard";
 
 /// In the order in which they have a say.
-pub(super) static RULES: [Rule; 35] = [
+pub(super) static RULES: [Rule; 37] = [
     // Base32 after the prefix: AKIA for users, ASIA for sessions.
     Rule::token("aws-access-key", telltales!(Token: "AKIA", "ASIA"), r"(?:AKIA|ASIA)[A-Z2-7]{16}")
         .only(|candidate| is_token(candidate) && !is_of_a_signature(candidate))
@@ -150,6 +150,17 @@ pub(super) static RULES: [Rule; 35] = [
         r"sk-[0-9A-Za-z_-]{16,}T3BlbkFJ[0-9A-Za-z_-]{16,}",
     )
     .advice("revoke this key on OpenAI's platform, and look at the usage"),
+    // Keys of projects and of service accounts without the mark: their prefix and their length are enough.
+    Rule::token(
+        "openai-key",
+        telltales!(Token: "sk-proj-", "sk-svcacct-"),
+        r"sk-(?:proj|svcacct)-[0-9A-Za-z_-]{32,}",
+    )
+    .only(|candidate| is_token(candidate) && plain::is_random(candidate.value()))
+    .advice("revoke this key on OpenAI's platform, and look at the usage"),
+    Rule::token("huggingface-token", telltales!(Token: " hf_", "=hf_", "\"hf_", "'hf_"), r"hf_[0-9A-Za-z]{34,}")
+        .only(|candidate| is_token(candidate) && is_of_both_cases(&candidate.value()[3..]))
+        .advice("revoke this token in the settings of Hugging Face, and make a new one with fewer rights"),
     // `api03` for keys, `admin01` for administrators, `oat01` for what a login got.
     Rule::token("anthropic-key", telltales!(Token: "sk-ant-"), r"sk-ant-[a-z0-9]{3,10}-[0-9A-Za-z_-]{40,}")
         .advice("delete this key in Anthropic's console, and look at the usage"),
@@ -215,6 +226,11 @@ fn is_mixed(value: &[u8]) -> bool {
         && value.iter().any(u8::is_ascii_lowercase)
         && value.iter().any(u8::is_ascii_digit)
         && plain::entropy(value) >= 4.0
+}
+
+/// Names of functions and fields are of one case.
+fn is_of_both_cases(value: &[u8]) -> bool {
+    value.iter().any(u8::is_ascii_uppercase) && value.iter().any(u8::is_ascii_lowercase) && plain::entropy(value) >= 3.5
 }
 
 /// How far from an access key its secret is looked for, in bytes.

@@ -246,7 +246,8 @@ fn what_was_rotated_away_and_deleted_is_a_gap() {
     log.append("", "five\n");
     let seen = log.run();
     assert_eq!(seen.text(), "four\nfive\n");
-    assert_eq!(seen.gaps, [Gap { bytes: Some(5), why: "rotated away".to_owned() }]);
+    // Another generation may have been between the two, and have gone with it: nobody knows how much it was.
+    assert_eq!(seen.gaps, [Gap { bytes: None, why: "rotated away".to_owned() }]);
 }
 
 #[test]
