@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::harness::{Exit, Host, shell};
+use crate::harness::{Exit, Host, Smtp, shell};
 
 use super::{append, host_with, laravel};
 
@@ -82,6 +82,15 @@ fn a_state_that_makes_no_sense_is_put_aside_and_one_that_cannot_be_written_is_to
     let finished = host.run("logwatch", &[&log, "--from-start", "--max-errors", "10"]).warns_of("state.lost");
     assert_eq!(finished.number(), 2, "it judges all the same: {finished}");
     assert!(host.path("state/logwatch-site.json.bad").exists());
+
+    let smtp = Smtp::new();
+    host.configure("", &format!("[logwatch]\nfiles = [\"app.log\"]\n{}", smtp.section("plain")));
+    let nowhere = host.app("app.log/state").display().to_string();
+    let finished =
+        host.run("logwatch", &["--state", &nowhere, "--from-start", "--max-errors", "10"]).warns_of("state.unusable");
+    assert_eq!((finished.number(), smtp.mails().len()), (2, 1), "it judges and alerts all the same: {finished}");
+    let calm = host.run("logwatch", &["--state", &nowhere, "--from-start", "--max-errors", "100"]);
+    assert_eq!(calm.number(), 3, "what is not remembered is not known: {calm}");
 }
 
 #[test]
