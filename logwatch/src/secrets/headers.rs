@@ -18,7 +18,7 @@ pub(super) static RULES: [Rule; 5] = [
         "authorization-header",
         telltales!(Assigned: "uthorization", "UTHORIZATION"),
         concat!(
-            r#"(?i)authorization["'\\]{0,3}\]?\s{0,2}(?:=>|[=:])\s{0,2}[\["'\\]{0,5}"#,
+            r#"(?i)authorization["'\\]{0,3}\]?[ \t]{0,2}(?:=>|[=:])[ \t]{0,2}[\["'\\]{0,5}"#,
             r"(?:(?<scheme>[a-z][a-z0-9-]{2,15})\s{1,2})?(?<value>[a-z0-9._~+/=:%-]{8,})",
         ),
     )
@@ -32,7 +32,7 @@ pub(super) static RULES: [Rule; 5] = [
     Rule::before(
         "api-key-header",
         telltales!(Assigned: "pi-key", "pi-Key", "PI-KEY", "token", "Token", "TOKEN", "ecret", "ECRET"),
-        r#"(?i)\bx-(?:[a-z]+-){0,3}(?:key|token|secret)["'\\]{0,3}\]?\s{0,2}(?:=>|[=:])\s{0,2}"#,
+        r#"(?i)\bx-(?:[a-z]+-){0,3}(?:key|token|secret)["'\\]{0,3}\]?[ \t]{0,2}(?:=>|[=:])[ \t]{0,2}"#,
     )
     .only(is_header_key)
     .advice("revoke this key, and keep the header out of the log"),
@@ -81,7 +81,7 @@ fn is_header_key(candidate: &Candidate<'_>) -> bool {
 
 /// What comes before the cookies of a request or an answer.
 static COOKIE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let pattern = r#"(?i)(?:\b|_)(?:set-)?cookie["'\\]{0,3}\]?\s{0,2}(?:=>|[=:])\s{0,2}"#;
+    let pattern = r#"(?i)(?:\b|_)(?:set-)?cookie["'\\]{0,3}\]?[ \t]{0,2}(?:=>|[=:])[ \t]{0,2}"#;
     RegexBuilder::new(pattern).unicode(false).build().ok()
 });
 

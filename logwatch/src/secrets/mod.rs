@@ -351,6 +351,17 @@ mod tests {
     }
 
     #[test]
+    fn a_name_and_a_value_on_another_line_are_no_pair_and_blanks_of_all_kinds_are_passed_over() {
+        for text in ["password\n=IDENTIFIED BY ", "password=\nx8Kq2LmN0q"] {
+            assert_eq!(found(text), [], "{text:?}");
+        }
+        let mut into = Vec::new();
+        telltales(b"db_password\t=\tx8Kq2LmN0q", &mut into);
+        assert!(!into.is_empty());
+        assert_eq!(found("db_password\t=\tx8Kq2LmN0q"), [("generic-password", "x8Kq2LmN0q")]);
+    }
+
+    #[test]
     fn a_line_of_nothing_but_names_is_hidden_in_a_few_steps() {
         for (part, count) in [("password=\"", 6500), (r#""password":"\"#, 5000), ("identified by '", 4000)] {
             let line = format!("first {}", part.repeat(count));

@@ -21,7 +21,7 @@ macro_rules! assigned {
         concat!(
             "(?i)",
             $names,
-            r#"["'\\]{0,3}\]?["'\\]{0,3}\s{0,2}(?:=>|:=|[=:>]|%3D)\s{0,2}|"#,
+            r#"["'\\]{0,3}\]?["'\\]{0,3}[ \t]{0,2}(?:=>|:=|[=:>]|%3D)[ \t]{0,2}|"#,
             $names,
             "(?:%5C)?%22%3A(?:%20)?(?:%5C)?%22"
         )
@@ -31,7 +31,7 @@ macro_rules! assigned {
 /// In the order in which they have a say.
 pub(super) static RULES: [Rule; 5] = [
     // ADO.NET, JDBC, libpq: the password is one of several parts.
-    Rule::before("connection-string", PASSWORD, r"(?i)[;?&\s](?:password|passwd|pwd)\s?=\s?")
+    Rule::before("connection-string", PASSWORD, r"(?i)[;?&\s](?:password|passwd|pwd)[ \t]?=[ \t]?")
         .only(|candidate| is_connection(candidate) && is_password(candidate))
         .advice("change this user's password, and keep the connection string out of messages"),
     Rule::before("generic-password", PASSWORD, assigned!(r"(?:passw(?:or)?d|passphrase|(?:\b|[_-])(?:pass|pwd))"))

@@ -110,7 +110,7 @@ fn forges() -> Vec<Sample> {
     );
     samples.extend([
         with("github-token", "with ¶", format!("github_{}{}_{}", "pat_", some(BASE62, 22), some(BASE62, 59))),
-        with("npm-token", "//registry.npmjs.org/:_authToken=¶", format!("npm{}{}", "_", some(BASE62, 36))),
+        with("npm-token", "//packages.example.org/:_authToken=¶", format!("npm{}{}", "_", some(BASE62, 36))),
         with("pypi-token", "with ¶", format!("pypi-{}{}", "AgEIcHlwaS5vcmc", some(BASE62, 80))),
         with("docker-hub-token", "login ¶", format!("dckr_{}{}", "pat_", some(BASE62, 27))),
         with("vault-token", "X-Vault ¶", format!("hv{}{}", "s.", some(BASE62, 24))),

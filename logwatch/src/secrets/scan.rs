@@ -158,7 +158,8 @@ fn stands(around: Around, bytes: &[u8], at: usize, length: usize) -> bool {
         }
         Around::Client => is_called(line(after, 512)),
         Around::Pair => line(after, 256).split(|byte| *byte == b' ').take(2).any(|word| word.contains(&b':')),
-        Around::Quoted => line(after, 256).iter().any(|byte| matches!(byte, b'\'' | b'"')),
+        // A statement may go on in the next line.
+        Around::Quoted => after.iter().take(256).any(|byte| matches!(byte, b'\'' | b'"')),
     }
 }
 
@@ -194,8 +195,11 @@ fn is_assigned(before: &[u8], after: &[u8]) -> bool {
         return false;
     }
     let rest = &window[name..];
-    let skipped =
-        rest.iter().take(12).take_while(|byte| matches!(byte, b' ' | b'"' | b'\'' | b'\\' | b']' | b'[')).count();
+    let skipped = rest
+        .iter()
+        .take(12)
+        .take_while(|byte| matches!(byte, b' ' | b'\t' | b'"' | b'\'' | b'\\' | b']' | b'['))
+        .count();
     match rest.get(skipped) {
         Some(b'=' | b':' | b'>' | b'(' | b'%') => true,
         _ if skipped > 0 => {
@@ -300,7 +304,7 @@ mod tests {
             "1.2.3.4 - - [01/Nov/2026:00:00:00 +0000] \"GET /tokens HTTP/1.1\" 200 5 \"-\" \"Googlebot/2.1; +http://www.google.com/bot.html\"",
             "[2026-11-01 00:00:00] production.INFO: password reset requested for user 5 {\"user_id\":5,\"ip\":\"1.2.3.4\"}",
             "[2026-11-01 00:00:00] production.INFO: mail sent to jane@example.org",
-            "npm http fetch GET https://registry.npmjs.org:443/@babel%2fcore 200",
+            "npm http fetch GET https://packages.example.org:443/@babel%2fcore 200",
             "{\"level\":30,\"time\":1795862993297,\"trace_id\":\"3417608073184146895\",\"msg\":\"request completed\"}",
             "discarded 3 wildcard routes",
             "{\"url\":\"/password/reset\",\"class\":\"App\\\\Token\",\"to\":\"/csrf-cookie\",\"token_count\":5}",

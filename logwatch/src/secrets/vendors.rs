@@ -30,7 +30,7 @@ pub(super) static RULES: [Rule; 37] = [
     Rule::before(
         "aws-secret-key",
         telltales!(Assigned: "ecret", "ECRET"),
-        r#"(?i)secret[_-]?(?:access[_-]?)?key["'\\]{0,3}\]?\s{0,2}(?:=>|[=:])\s{0,2}"#,
+        r#"(?i)secret[_-]?(?:access[_-]?)?key["'\\]{0,3}\]?[ \t]{0,2}(?:=>|[=:])[ \t]{0,2}"#,
     )
     .only(is_aws_secret)
     .advice(AWS),
@@ -108,7 +108,7 @@ pub(super) static RULES: [Rule; 37] = [
     Rule::group(
         "twilio-token",
         telltales!(Assigned: "token", "Token", "TOKEN"),
-        r#"(?i)twilio[a-z0-9_.-]{0,40}token["'\\]{0,3}\]?\s{0,2}(?:=>|[=:])\s{0,2}["'\\]{0,2}(?<value>[0-9a-f]{32})\b"#,
+        r#"(?i)twilio[a-z0-9_.-]{0,40}token["'\\]{0,3}\]?[ \t]{0,2}(?:=>|[=:])[ \t]{0,2}["'\\]{0,2}(?<value>[0-9a-f]{32})\b"#,
     )
     .only(is_token)
     .advice("make a secondary auth token in Twilio's console, and promote it"),
@@ -180,7 +180,7 @@ pub(super) static RULES: [Rule; 37] = [
     )
     .only(is_token)
     .advice("make a new APP_KEY with php artisan key:generate, and keep the old one in APP_PREVIOUS_KEYS until nothing needs it"),
-    Rule::before("laravel-app-key", telltales!(Assigned: "_KEY"), r#"\bAPP_KEY["'\\]{0,3}\]?\s{0,2}(?:=>|[=:])\s{0,2}"#)
+    Rule::before("laravel-app-key", telltales!(Assigned: "_KEY"), r#"\bAPP_KEY["'\\]{0,3}\]?[ \t]{0,2}(?:=>|[=:])[ \t]{0,2}"#)
         .only(|candidate| candidate.value().len() >= 16 && plain::is_random(candidate.value()) && is_token(candidate))
         .advice("make a new APP_KEY with php artisan key:generate, and keep the old one in APP_PREVIOUS_KEYS until nothing needs it"),
     // Signed tokens: header and claims are JSON objects, so both begin with `{"` in base64. Without a signature it lets nobody in.
