@@ -35,6 +35,15 @@ pub struct CommonArgs {
     pub generate: Option<Generate>,
 }
 
+impl CommonArgs {
+    /// The form of what goes to standard output: as it was asked for, else text for people and JSON for programs, so that
+    /// `>> backup.log` and `| jq` get what they need without a flag.
+    pub fn form(&self) -> Format {
+        let usual = if output::stdout_is_terminal() { Format::Text } else { Format::Json };
+        self.format.unwrap_or(usual)
+    }
+}
+
 /// Flags of the tools that open a store.
 #[derive(Args, Clone, Debug, Default)]
 pub struct StoreArgs {

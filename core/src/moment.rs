@@ -1,4 +1,4 @@
-//! A moment as people write it: local time, or with its zone.
+//! A moment as people write and read it: local time, or with its zone.
 
 use crate::error::Explain;
 use crate::exit::Exit;
@@ -26,6 +26,11 @@ impl Explain for NotATime {
     fn exit(&self) -> Exit {
         Exit::Unknown
     }
+}
+
+/// In local time with its offset: people read it, and not all of them where the server is.
+pub fn told(time: DateTime<Utc>) -> String {
+    time.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S %:z").to_string()
 }
 
 /// Reads a moment. A date alone is the end of that day.

@@ -250,9 +250,7 @@ impl Run {
     /// Whether the report could be written.
     fn print(&self, report: &Report, text: &str) -> bool {
         let to_terminal = output::stdout_is_terminal();
-        // `>> backup.log` and `| jq` get what they need without a flag.
-        let usual = if to_terminal { Format::Text } else { Format::Json };
-        let said = match self.common.format.unwrap_or(usual) {
+        let said = match self.common.form() {
             Format::Json => report.to_line(),
             Format::Text if self.common.quiet && report.exit_code == 0 => String::new(),
             Format::Text => for_people(report, text),

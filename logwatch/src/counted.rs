@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use crate::examine;
+use crate::examine::{self, Judged};
 use crate::rules::{Counted, SourceCount};
 use crate::tally::Shape;
 use crate::templates::{self, MOST_TEMPLATES, Templates};
@@ -34,6 +34,11 @@ pub(crate) fn count<'s>(sources: &'s [SourceCount], known: &mut Templates) -> Ve
     let mut counted: Vec<Counted> = counted.into_values().collect();
     counted.sort_by_key(|counted| (Reverse(counted.count), counted.id));
     counted
+}
+
+/// The template of one record, of which nothing is counted. What is new becomes known.
+pub(crate) fn template_of(judged: &Judged<'_>, known: &mut Templates) -> Option<u32> {
+    known.assign(&templates::mask(judged.record, judged.message), judged.judgement.level)
 }
 
 fn first(id: u32, is_new: bool, source: &SourceCount, shape: &Shape) -> Counted {

@@ -6,6 +6,7 @@ use shipshape_core::cli::{CommonArgs, Format};
 use shipshape_core::output;
 
 use crate::examine::{self, Judged};
+use crate::level::Level;
 use crate::report;
 
 /// How much is gathered before it is written, in bytes.
@@ -21,8 +22,7 @@ pub(crate) struct Printer {
 impl Printer {
     /// In the form that the report will have.
     pub(crate) fn new(common: &CommonArgs) -> Self {
-        let usual = if output::stdout_is_terminal() { Format::Text } else { Format::Json };
-        Self { format: common.format.unwrap_or(usual), gathered: String::new() }
+        Self { format: common.form(), gathered: String::new() }
     }
 
     /// A record, with the name of its source and the number of its template.
@@ -67,7 +67,7 @@ fn for_programs(source: &str, judged: &Judged<'_>, template: Option<u32>) -> Str
         "source": source,
         "lane": judged.lane,
         "time": judged.time.map(|time| time.to_rfc3339_opts(SecondsFormat::AutoSi, true)),
-        "level": judged.judgement.level.map_or("none", |level| level.word()),
+        "level": Level::told(judged.judgement.level),
         "rule": judged.judgement.rule,
         "template": template.map(report::template_id),
         "ignored": judged.is_ignored,
@@ -81,7 +81,7 @@ fn for_programs(source: &str, judged: &Judged<'_>, template: Option<u32>) -> Str
 /// `12:04:31 error    monolog.level      application-1  t17 message`, in local time.
 fn for_people(source: &str, judged: &Judged<'_>, template: Option<u32>) -> String {
     let time = judged.time.map_or_else(|| "-".to_owned(), |time| time.with_timezone(&Local).format("%T").to_string());
-    let level = judged.judgement.level.map_or("none", |level| level.word());
+    let level = Level::told(judged.judgement.level);
     let template = template.map_or_else(|| "-".to_owned(), report::template_id);
     // What is piped in has its sources in its lanes; those of a container are only its two outputs.
     let from = if source == "stdin" && !judged.lane.is_empty() { judged.lane } else { source };
@@ -94,7 +94,6 @@ fn for_people(source: &str, judged: &Judged<'_>, template: Option<u32>) -> Strin
 mod tests {
     use super::*;
     use crate::formats::Judgement;
-    use crate::level::Level;
 
     fn judged(record: &[u8]) -> Judged<'_> {
         let judgement = Judgement { level: Some(Level::Error), rule: "monolog.level" };

@@ -16,13 +16,13 @@ use shipshape_core::run::{Outcome, Run};
 use shipshape_core::{clock, signal};
 
 use crate::cli::{SourceArgs, WatchArgs};
+use crate::counted;
 use crate::examine::{Criteria, Judged};
 use crate::explain::Printer;
 use crate::level::Level;
 use crate::look::{self, Onlooker, Reading};
 use crate::sources::{Cursor, Source, SourceError, Start, plan};
 use crate::state::{Access, Opened, State};
-use crate::templates;
 use crate::watch::Terms;
 use stream::Stream;
 use window::Window;
@@ -37,8 +37,7 @@ pub(crate) fn follow(args: &WatchArgs, config: &Config, app: &App, run: &Run) ->
     terms.settings.max_errors = args.max_errors;
     // All are told apart where all are shown.
     terms.criteria.told_apart = (!args.explain).then_some(Level::Warning);
-    let Opened { mut state, key, .. } = Opened::of(run.common(), &app.name, Access::Look)?;
-    state.templates.begin(run.started());
+    let Opened { state, key, .. } = Opened::of(run.common(), &app.name, Access::Look)?;
     terms.criteria.key = key;
     let mut sources = followed(&args.sources, config, app)?;
     let mut printer = Printer::new(run.common());
@@ -131,14 +130,13 @@ impl Follower {
         let shown = self.terms.criteria.told_apart;
         let mut show = |name: &str, judged: &Judged<'_>| {
             if judged.judgement.level >= shown {
-                let masked = templates::mask(judged.record, judged.message);
-                let template = state.templates.assign(&masked, judged.judgement.level);
-                printer.record(name, judged, template);
+                printer.record(name, judged, counted::template_of(judged, &mut state.templates));
             }
         };
         let onlooker: &mut Onlooker<'_> = &mut show;
-        let start = Start { now: clock::now(), ..self.terms.start };
-        let criteria = Criteria { now: clock::now(), ..self.terms.criteria.clone() };
+        let now = clock::now();
+        let start = Start { now, ..self.terms.start };
+        let criteria = Criteria { now, ..self.terms.criteria.clone() };
         match look::read(source, self.cursors.get(&key), &start, &criteria, Some(onlooker)) {
             Ok(reading) => {
                 self.silent.remove(&key);

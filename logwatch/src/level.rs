@@ -40,6 +40,11 @@ impl Level {
         }
     }
 
+    /// The same of a record that may have none.
+    pub(crate) fn told(level: Option<Self>) -> &'static str {
+        level.map_or("none", Self::word)
+    }
+
     /// Whether a record of this level counts as an error.
     pub(crate) fn is_error(self) -> bool {
         self >= Self::Error

@@ -98,7 +98,7 @@ fn for_programs(counted: &Counted, known: &Templates) -> Value {
     json!({
         "id": report::template_id(counted.id),
         "count": counted.count,
-        "level": template.and_then(|template| template.level).map_or("none", Level::word),
+        "level": Level::told(template.and_then(|template| template.level)),
         "template": template.map(|template| &template.text),
         "sample": counted.sample,
         "source": counted.source,
@@ -112,7 +112,7 @@ fn text(shown: &[&Counted], known: &Templates) -> String {
     let mut text = String::new();
     for counted in shown {
         let Some(template) = known.get(counted.id) else { continue };
-        let level = template.level.map_or("none", Level::word);
+        let level = Level::told(template.level);
         let drawn = counted.parts.as_ref().map(|parts| drawn(parts)).unwrap_or_default();
         let _ = writeln!(
             text,

@@ -19,7 +19,7 @@ use crate::report::{self, Told};
 use crate::rules::{self, Counted, RuleError, Seen, Settings, SourceCount, Verdict};
 use crate::sources::{Cursor, Source, SourceError, Start, plan};
 use crate::state::{Access, Kept, Opened, Prepared, State};
-use crate::templates::{self, Templates};
+use crate::templates::Templates;
 
 /// How far back the first look at a source goes, in hours, unless somebody says otherwise.
 const FIRST_LOOK_HOURS: i64 = 1;
@@ -226,9 +226,7 @@ fn look_at(
         counted::count(&[first.count], known);
     }
     let mut explain = |name: &str, judged: &Judged<'_>| {
-        let masked = templates::mask(judged.record, judged.message);
-        let template = known.assign(&masked, judged.judgement.level);
-        printer.record(name, judged, template);
+        printer.record(name, judged, counted::template_of(judged, known));
     };
     let onlooker: &mut Onlooker<'_> = &mut explain;
     look::read(source, cursor, &terms.start, &terms.criteria, Some(onlooker))

@@ -3,11 +3,11 @@
 //! Texts come from anywhere: a file's name, a server's answer, a log line. They cannot start a header, a line that looks like
 //! ours, or a colour of the terminal: line ends and control characters become spaces, and all of it has a largest size.
 
-use chrono::{DateTime, Local, Utc};
 use serde_json::{Value, json};
 
 use super::Severity;
 use super::machine::{Event, Kind};
+use crate::moment;
 use crate::redact::{redact, redact_json};
 use crate::report::Report;
 use crate::units::counted;
@@ -55,7 +55,7 @@ impl About<'_> {
         let Report { tool, version, started, summary, .. } = self.report;
         let of = self.report.app.as_ref().map(|app| format!("{app} on ")).unwrap_or_default();
         let summary = one_line(summary, LONGEST_TEXT);
-        format!("-- \n{of}{}, {tool} {version}, run of {}: {summary}\n", self.host, moment(*started))
+        format!("-- \n{of}{}, {tool} {version}, run of {}: {summary}\n", self.host, moment::told(*started))
     }
 }
 
@@ -129,7 +129,7 @@ fn paragraph(event: &Event) -> String {
     let runs = counted(u64::from(*runs), "bad run", "bad runs");
     let title = one_line(&problem.title, LONGEST_SUBJECT);
     let mut lines = match kind {
-        Kind::Ended => format!("over: {title}\n  it began {} and was seen by {runs}\n", moment(*since)),
+        Kind::Ended => format!("over: {title}\n  it began {} and was seen by {runs}\n", moment::told(*since)),
         Kind::Started => format!("{title} ({})\n", problem.severity.word()),
         Kind::Worse => format!("worse: {title} (now {})\n", problem.severity.word()),
         Kind::Flapping => {
@@ -143,8 +143,8 @@ fn paragraph(event: &Event) -> String {
     if *kind != Kind::Ended {
         push(&mut lines, "why", &problem.text);
         push(&mut lines, "what to do", &problem.hint);
-        push(&mut lines, "since", &format!("{}, {runs}", moment(*since)));
-        let last_good = last_good.map_or_else(|| "none is known".to_owned(), moment);
+        push(&mut lines, "since", &format!("{}, {runs}", moment::told(*since)));
+        let last_good = last_good.map_or_else(|| "none is known".to_owned(), moment::told);
         push(&mut lines, "last good run", &last_good);
     }
     push(&mut lines, "id", &problem.id);
@@ -167,11 +167,6 @@ fn for_programs(event: &Event) -> Value {
         // The same for a problem's start, its reminders and its end, so that a program can put them together.
         "incident": format!("{}@{}", problem.id, since.format("%Y%m%dT%H%M%SZ")),
     })
-}
-
-/// In local time with its offset: people read it, and not all of them where the server is.
-fn moment(time: DateTime<Utc>) -> String {
-    time.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S %:z").to_string()
 }
 
 /// The text in one line of at most so many characters, without anything that is not to be seen.

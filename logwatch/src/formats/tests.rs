@@ -13,7 +13,7 @@ fn judged(record: &str) -> String {
     let line = record.lines().next().unwrap_or_default();
     let head = head(line.as_bytes());
     let Judgement { level, rule } = judge(record.as_bytes(), head.as_ref());
-    format!("{} {rule}", level.map_or("none", Level::word))
+    format!("{} {rule}", Level::told(level))
 }
 
 fn message(line: &str) -> &str {

@@ -110,7 +110,7 @@ fn read(bytes: &[u8]) -> Vec<Seen> {
     };
     let mut seen = Vec::new();
     let mut observer = |judged: &Judged<'_>| {
-        let level = judged.judgement.level.map_or("none", Level::word);
+        let level = Level::told(judged.judgement.level);
         let judgement = format!("{level} {}", judged.judgement.rule);
         let text = String::from_utf8_lossy(judged.record).into_owned();
         seen.push(Seen { judgement, lane: judged.lane.to_owned(), text });

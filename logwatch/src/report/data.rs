@@ -92,7 +92,7 @@ fn template(told: &Told<'_>, counted: &Counted) -> Value {
     json!({
         "id": template_id(counted.id),
         "count": counted.count,
-        "level": known.and_then(|known| known.level).map_or("none", Level::word),
+        "level": Level::told(known.and_then(|known| known.level)),
         "template": known.map(|known| plain(&known.text, LONGEST)),
         "sample": plain(&counted.sample, LONGEST),
         "new": counted.is_new,

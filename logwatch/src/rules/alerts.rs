@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use shipshape_core::alert::Problem;
+use shipshape_core::moment;
 
-use super::words::{LONGEST_NAME, LONGEST_SAMPLE, moment, plain};
+use super::words::{LONGEST_NAME, LONGEST_SAMPLE, plain};
 use super::{Part, Seen, SourceCount, Verdict, commands};
 
 /// How many templates and sources a problem names.
@@ -66,7 +67,7 @@ fn details(seen: &Seen<'_>) -> String {
     }
     let spans = seen.judged().filter_map(|source| source.tally.span);
     if let Some((from, to)) = spans.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1))) {
-        let _ = write!(told, "; records from {} to {}", moment(from), moment(to));
+        let _ = write!(told, "; records from {} to {}", moment::told(from), moment::told(to));
     }
     told
 }

@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Duration, Utc};
 use shipshape_core::alert::Severity;
+use shipshape_core::moment;
 use shipshape_core::units::counted;
 
 use super::memory::{Fresh, Memory};
-use super::words::{LONGEST_SAMPLE, moment, plain};
+use super::words::{LONGEST_SAMPLE, plain};
 use super::{Counted, Seen, Standing, Verdict, named, until_learnt};
 
 /// So often it must have come: what happens once happens to everybody.
@@ -116,8 +117,8 @@ fn verdict(leader: u32, mut kinds: Vec<(u32, &Fresh)>, seen: &Seen<'_>) -> Verdi
     let text = format!(
         "{} never seen before, since {}, last {}: {}{more}",
         counted(number, "kind of error that was", "kinds of errors that were"),
-        moment(first),
-        moment(last),
+        moment::told(first),
+        moment::told(last),
         told.join("; ")
     );
     Verdict::own("new", Severity::Warning, format!("new.t{leader}"), format!("logs: a new kind of error (t{leader})"))

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use chrono::Duration;
 use shipshape_core::alert::Severity;
+use shipshape_core::moment;
 use shipshape_core::units::counted;
 
 use super::memory::{Leaked, Memory, float};
-use super::words::{LONGEST_NAME, moment, plain};
+use super::words::{LONGEST_NAME, plain};
 use super::{Seen, Standing, Verdict, named};
 use crate::secrets;
 use crate::tally::Leak;
@@ -68,7 +69,7 @@ fn verdict(leak: &Leaked) -> Verdict {
         None => (format!("more of {rule}"), format!("secret.{rule}")),
     };
     let times = counted(*count, "time", "times");
-    let text = format!("{times} in {place}; first {}, last {}", moment(*first), moment(*last));
+    let text = format!("{times} in {place}; first {}, last {}", moment::told(*first), moment::told(*last));
     Verdict::own("secret", *severity, id, format!("logs: a secret leaked ({what})"))
         .about(&what)
         .measured(float(*count), 0.0)

@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, Duration, Utc};
 use shipshape_core::alert::Severity;
+use shipshape_core::moment;
 use shipshape_core::units::counted;
 
 use super::memory::{History, LEARNT, Memory, hour_of, time_of};
-use super::words::{LONGEST_NAME, moment, part_of_an_id};
+use super::words::{LONGEST_NAME, part_of_an_id};
 use super::{Seen, Standing, Verdict, commands, named, plain, until_learnt};
 
 /// So many looks in a row must have found no line.
@@ -64,7 +65,7 @@ fn verdict(key: &str, history: &History) -> Verdict {
     let show = commands::show(key, &history.name).map(|show| format!(" {show}")).unwrap_or_default();
     let name = plain(&history.name, LONGEST_NAME);
     let id = format!("silence.{}", part_of_an_id(&history.name));
-    let since = history.quiet_since.map(|since| format!(" since {}", moment(since))).unwrap_or_default();
+    let since = history.quiet_since.map(|since| format!(" since {}", moment::told(since))).unwrap_or_default();
     let looks = counted(u64::from(history.quiet), "look", "looks");
     let text = format!("no line{since}, in {looks} in a row; at this time of the day there are some");
     Verdict::own("silence", Severity::Warning, id, format!("logs: {name} is silent"))

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, Duration, Local, Utc};
+use chrono::Duration;
 use shipshape_core::alert::one_line;
 use shipshape_core::units;
 
@@ -22,11 +22,6 @@ pub(crate) const LONGEST_NAME: usize = 120;
 pub(crate) fn plain(text: &str, longest: usize) -> String {
     // Redacted first: what is cut or joined afterwards may hide what makes a secret known.
     one_line(&secrets::redacted(text), longest)
-}
-
-/// A moment as people read it: in local time with its offset.
-pub(super) fn moment(time: DateTime<Utc>) -> String {
-    time.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S %:z").to_string()
 }
 
 /// A span as people say it.
