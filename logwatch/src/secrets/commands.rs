@@ -5,7 +5,7 @@ use super::plain;
 use super::rule::{Candidate, Rule, Telltale, telltales};
 
 /// What gives a statement away that sets a password.
-const SQL: &[Telltale] = telltales!(Quoted: "NTIFIED ", "dentified "; Assigned: "assw", "ASSW");
+const SQL: &[Telltale] = telltales!(Quoted: "NTIFIED ", "dentified "; Assigned: "passw", "Passw", "PASSW");
 
 /// In the order in which they have a say.
 pub(super) static RULES: [Rule; 6] = [
@@ -23,7 +23,7 @@ pub(super) static RULES: [Rule; 6] = [
     // `-pSECRET` has no space, `-p SECRET` would be a database's name; sshpass and redis-cli take one.
     Rule::before(
         "client-password",
-        telltales!(Client: "ysql", "iadb", "s-cli", "sshpass"),
+        telltales!(Client: " -p", "\"-p", "'-p", " -a"),
         concat!(
             r"(?:\b(?:mysql|mariadb)[a-z_-]{0,16} (?:[^\n|;&]*? )?-p",
             r"|\b(?:mysql|mariadb)[a-z_-]{0,16}['\x22],[^\n\]]*?['\x22]-p",
@@ -46,7 +46,7 @@ pub(super) static RULES: [Rule; 6] = [
     // Variables that hold a password whatever it looks like: here a weak one counts too.
     Rule::before(
         "environment-password",
-        telltales!(Assigned: "ASSW", "ASSP"; Anything: "PASS=", "PWD="),
+        telltales!(Assigned: "PASSW", "PASSP"; Anything: "PASS=", "PWD=", "I_AUTH="),
         concat!(
             r"\b(?:PGPASSWORD|MYSQL_PWD|(?:MYSQL|MARIADB)_ROOT_PASSWORD|POSTGRES_PASSWORD|REDISCLI_AUTH|SSHPASS",
             r"|RESTIC_PASSWORD|BORG_PASSPHRASE)=",

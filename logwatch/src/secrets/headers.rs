@@ -39,7 +39,7 @@ pub(super) static RULES: [Rule; 5] = [
     // Cookies of frameworks are known by their names wherever they stand: in headers, in addresses, in dumps.
     Rule::group(
         "session-cookie",
-        telltales!(Token: "SESSI", "nid=", "_session="),
+        telltales!(Token: "SESSI", "nid=", "t.sid=", "_session="),
         concat!(
             r"(?i)(?:PHPSESSID|JSESSIONID|ASP\.NET_SessionId|connect\.sid|\bsessionid|[a-z0-9-]+_session|remember_web_[0-9a-f]+)",
             r"=(?<value>[a-z0-9%._~+/=:,-]{16,})",

@@ -2,11 +2,13 @@
 //!
 //! Nothing is ever sent anywhere to see whether it still works.
 
+mod accounts;
 mod body;
 mod buckets;
 mod cards;
 mod commands;
 mod headers;
+mod inserts;
 mod keys;
 mod named;
 mod plain;
@@ -24,7 +26,7 @@ use std::ops::Range;
 use shipshape_core::alert::Severity;
 use shipshape_core::redact;
 
-use rule::{Known, Rule};
+use rule::{Known, Rule, Unseen};
 pub(crate) use scan::telltales;
 
 /// A secret in a record.
@@ -41,17 +43,23 @@ pub(crate) struct Found {
 /// All rules. What is known by its own form comes before what is known by its place, and that before what is guessed by a
 /// name: the first one has the value.
 fn rules() -> impl Iterator<Item = &'static Rule> {
-    [&keys::RULES[..], &vendors::RULES, &urls::RULES, &headers::RULES, &commands::RULES, &cards::RULES, &named::RULES]
-        .into_iter()
-        .flatten()
+    let by_form: [&[Rule]; 2] = [&keys::RULES, &vendors::RULES];
+    let by_place: [&[Rule]; 6] =
+        [&urls::RULES, &headers::RULES, &commands::RULES, &inserts::RULES, &cards::RULES, &accounts::RULES];
+    by_form.into_iter().chain(by_place).chain([&named::RULES[..]]).flatten()
 }
 
 /// The secrets in a record, in the order of their places; they do not overlap.
 pub(crate) fn find(record: &[u8]) -> Vec<Found> {
+    search(record).0.into_values().collect()
+}
+
+/// The secrets in a record, and from where on a rule that had too many candidates did not look.
+fn search(record: &[u8]) -> (Known, Option<(&'static str, usize)>) {
     let possible = scan::rules_of(record);
     let mut found = Known::new();
     let mut places = Vec::new();
-    let mut rest = None;
+    let (mut rest, mut unseen): (_, Option<(&'static str, usize)>) = (None, None);
     for (_, rule) in rules().enumerate().filter(|(number, _)| possible & 1 << number != 0) {
         let looked_at = &record[..rest.map_or(record.len(), |(_, from)| from)];
         let end = rule.places(looked_at, &found, &mut places);
@@ -62,11 +70,24 @@ pub(crate) fn find(record: &[u8]) -> Vec<Found> {
                 found.insert(at.start, Found { rule: rule.id, start: at.start, end: at.end });
             }
         }
-        rest = end.map(|from| (rule.id, from)).or(rest);
+        match end {
+            Some(Unseen::Suspect(from)) => rest = Some((rule.id, from)),
+            Some(Unseen::Unknown(from)) => {
+                unseen = unseen.filter(|(_, first)| *first < from).or(Some((rule.id, from)));
+            }
+            None => {}
+        }
     }
-    let rest = rest.map_or(Vec::new(), |(rule, from)| unknown(&found, rule, from..record.len()));
-    found.extend(rest.into_iter().map(|gap| (gap.start, gap)));
-    found.into_values().collect()
+    if let Some((rule, from)) = rest {
+        hide_rest(&mut found, rule, from..record.len());
+    }
+    (found, unseen)
+}
+
+/// Adds all that lies in a part of the record between the secrets that are known.
+fn hide_rest(found: &mut Known, rule: &'static str, part: Range<usize>) {
+    let gaps = unknown(found, rule, part);
+    found.extend(gaps.into_iter().map(|gap| (gap.start, gap)));
 }
 
 /// What lies in a part of the record between the secrets that are known: it was not looked at, and counts as secret.
@@ -113,7 +134,11 @@ fn redacted_within(record: &str, most: usize) -> Cow<'_, str> {
 
 /// The text with one round of secrets hidden; nothing where there are none.
 fn once(text: &str) -> Option<String> {
-    let mut found = find(text.as_bytes());
+    let (mut found, unseen) = search(text.as_bytes());
+    if let Some((rule, from)) = unseen {
+        hide_rest(&mut found, rule, from..text.len());
+    }
+    let mut found: Vec<Found> = found.into_values().collect();
     body::hidden(text.as_bytes(), &mut found);
     let hidden = hide(text, &found);
     let safe = redact::redact(hidden.as_deref().unwrap_or(text));
@@ -372,6 +397,26 @@ mod tests {
             assert!(watch.elapsed().as_secs() < 5, "{part} of {:?}", watch.elapsed());
             assert!(safe.starts_with("first ") && safe.len() < 8 << 10, "{part}: {} bytes", safe.len());
         }
+    }
+
+    const HARMLESS: &str = "iban DE89370400440532013000; ";
+
+    #[test]
+    fn many_harmless_values_are_no_secret_and_hide_none() {
+        let harmless = HARMLESS.repeat(200);
+        assert_eq!(found(&harmless), []);
+        assert_eq!(redacted(&harmless), harmless);
+        let (rule, text, value) = positives().into_iter().find(|(rule, ..)| *rule == "iban").unwrap();
+        assert_eq!(found(&format!("{harmless}{text}")), [(rule, value.as_str())]);
+    }
+
+    #[test]
+    fn of_too_many_harmless_values_the_rest_is_neither_told_nor_shown() {
+        let (_, text, value) = positives().into_iter().find(|(rule, ..)| *rule == "iban").unwrap();
+        let text = format!("{}{text} mysql://a:hunter3@h", HARMLESS.repeat(2000));
+        assert_eq!(found(&text), [("url-password", "hunter3")], "other rules see all of it");
+        let safe = redacted(&text).into_owned();
+        assert!(safe.starts_with(HARMLESS) && !safe.contains("hunter") && !safe.contains(&value), "{safe}");
     }
 
     #[test]

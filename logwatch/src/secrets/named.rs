@@ -5,8 +5,8 @@ use super::rule::{Candidate, Rule, Telltale, telltales};
 
 /// What gives a password away that has a name.
 pub(super) const PASSWORD: &[Telltale] = telltales!(
-    Assigned: "assw", "ASSW", "assp", "ASSP", "pass\"", "pass'", "pass]", "pwd\"", "pwd'", "pwd]";
-    Anything: "pass=", "PASS=", "pwd=", "PWD=", "pass:", "pwd:";
+    Assigned: "passw", "Passw", "PASSW", "passp", "Passp", "PASSP", "pass\"", "pass'", "pass]", "pwd\"", "pwd'", "pwd]";
+    Anything: "pass=", "PASS=", "pwd=", "Pwd=", "PWD=", "pass:", "pwd:";
 );
 
 /// What gives a token or a key away that has a name.

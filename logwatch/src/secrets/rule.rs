@@ -26,8 +26,8 @@ pub(super) struct Rule {
     compiled: OnceLock<Option<Regex>>,
 }
 
-/// A literal that gives a secret away, and what has to stand around it. At least four bytes long, because the fast search
-/// looks at four bytes at once; or a single byte that is rare.
+/// A literal that gives a secret away, and what has to stand around it. It holds one of the anchors that are looked for in all
+/// that is read; or it is a single byte that is rare.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Telltale {
     pub(super) text: &'static str,
@@ -45,11 +45,15 @@ pub(super) enum Around {
     Assigned,
     /// A number as long as a card's is near.
     Number,
+    /// The number of a bank account is near.
+    Account,
+    /// The name that it is part of is one of a list of columns, and a list of values follows.
+    Column,
     /// An `@` that ends user and password: `://user:password@`, `user:password@tcp(`.
     Userinfo,
     /// A space and a long word follow.
     Word,
-    /// The name of a database client, with ` -p` or ` -a` later in the line.
+    /// An option, after the name of a database client in the same line.
     Client,
     /// `user:password` follows.
     Pair,
@@ -108,8 +112,12 @@ impl Candidate<'_> {
 /// Secrets by where they begin; they do not overlap.
 pub(super) type Known = BTreeMap<usize, Found>;
 
-/// How many candidates of one rule are looked at in one record. A record with more was made to take time, or is a dump.
-const MOST_CANDIDATES: usize = 64;
+/// How many secrets of one rule are told in one record. A record with more was made to take time, or is a dump: all that
+/// follows counts as one more.
+const MOST_SECRETS: usize = 64;
+
+/// How many candidates of one rule are looked at in one record. Of a record with more, that rule does not see the rest.
+const MOST_CANDIDATES: usize = 1024;
 
 /// The search for the values of one rule in one record.
 struct Search<'a> {
@@ -121,8 +129,17 @@ struct Search<'a> {
     left: usize,
 }
 
+/// From where on a rule did not look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unseen {
+    /// There were too many secrets: what follows is taken for more of them.
+    Suspect(usize),
+    /// There were too many candidates, and few of them secrets: nothing is said of what follows, and nobody is shown it.
+    Unknown(usize),
+}
+
 /// Whether the search goes on; if not, from where on nothing was looked at.
-type GoesOn = Result<(), usize>;
+type GoesOn = Result<(), Unseen>;
 
 /// How far back the name of a field is looked at, in bytes.
 const LONGEST_NAME: usize = 64;
@@ -181,8 +198,8 @@ impl Rule {
     }
 
     /// The places of all values, in growing order; none begins inside one that `known` holds already. Where there are too
-    /// many candidates, it says from where on nothing was looked at: all of that counts as a secret.
-    pub(super) fn places(&self, record: &[u8], known: &Known, found: &mut Vec<Range<usize>>) -> Option<usize> {
+    /// many, it says from where on nothing was looked at.
+    pub(super) fn places(&self, record: &[u8], known: &Known, found: &mut Vec<Range<usize>>) -> Option<Unseen> {
         found.clear();
         let mut search = Search { rule: self, record, known, found, left: MOST_CANDIDATES };
         match self.finder {
@@ -267,8 +284,11 @@ impl Search<'_> {
         if is_nothing(candidate.value()) || self.is_known(at.start) {
             return Ok(());
         }
-        self.left = self.left.checked_sub(1).ok_or(at.start)?;
+        self.left = self.left.checked_sub(1).ok_or(Unseen::Unknown(at.start))?;
         if self.rule.accepts(&candidate) {
+            if self.found.len() >= MOST_SECRETS {
+                return Err(Unseen::Suspect(at.start));
+            }
             self.found.push(at);
         }
         Ok(())

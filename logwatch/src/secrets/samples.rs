@@ -151,6 +151,7 @@ fn services() -> Vec<Sample> {
             "TELEGRAM_BOT_TOKEN=¶",
             format!("{}:A{}{}", some(DIGITS, 10), "AH", some(BASE62, 32)),
         ),
+        with("telegram-bot-token", "bot ¶ started", format!("{}:A{}{}", some(DIGITS, 10), "AH", some(BASE62, 32))),
         with("discord-webhook", &format!("https://discord.com/api/webhooks/{}/¶", some(DIGITS, 19)), some(BASE62, 68)),
         with("openai-key", "with ¶", format!("sk-{}T3B{}{}", some(BASE62, 20), "lbkFJ", some(BASE62, 20))),
         with("openai-key", "with ¶", format!("sk-proj-{}T3B{}{}", some(BASE62, 70), "lbkFJ", some(BASE62, 70))),
@@ -164,9 +165,19 @@ fn services() -> Vec<Sample> {
         with("laravel-app-key", "APP_KEY=base64:¶", format!("{}=", some(BASE64, 43))),
         with("laravel-app-key", "'key' => 'base64:¶'", format!("{}=", some(BASE64, 43))),
         with("laravel-app-key", "APP_KEY=¶", some(BASE62, 32)),
+        with("jwe", "session ¶ opened", jwe("{\"alg\":\"dir\",\"enc\":\"A256GCM\"}", 0, 16, 22)),
+        with("jwe", "/ws?t=¶&x=1", jwe("{\"alg\":\"RSA-OAEP\",\"enc\":\"A128CBC-HS256\",\"kid\":\"1\"}", 342, 22, 43)),
         with("jwt", "token ¶ used", jwt("{\"alg\":\"HS256\",\"typ\":\"JWT\"}")),
         with("jwt", "/ws?jwt=¶", jwt("{\"typ\":\"JWT\",\"alg\":\"RS256\",\"kid\":\"1\"}")),
     ]
+}
+
+/// An encrypted token with parts of these lengths.
+fn jwe(header: &str, key: usize, begin: usize, seal: usize) -> String {
+    use base64::Engine;
+    let header = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(header);
+    let part = |length| some(BASE62, length);
+    format!("{header}.{}.{}.{}.{}", part(key), part(begin), part(90), part(seal))
 }
 
 fn addresses() -> Vec<Sample> {
@@ -248,6 +259,8 @@ fn statements() -> Vec<Sample> {
         with("sql-password", "SET PASSWORD FOR 'app'@'localhost' = '¶'", "hunter2"),
         with("sql-password", "SET PASSWORD = PASSWORD('¶')", "hunter2"),
         with("sql-password", "update users set password='¶' where id=1", "hunter2"),
+        with("sql-password", "INSERT INTO users (name, password) VALUES ('jane', '¶')", "hunter2"),
+        with("sql-password", "(SQL: insert into `users` (`name`, `password`) values (jane, ¶))", "hunter2"),
         with("sql-password", "ALTER ROLE app WITH LOGIN PASSWORD '¶'", "hunter2"),
     ]
 }
@@ -288,9 +301,18 @@ fn named() -> Vec<Sample> {
     ]
 }
 
+/// The number of an account in Germany, with the right check digits.
+fn account() -> String {
+    let body = some(DIGITS, 18);
+    let rest = format!("{body}131400").bytes().fold(0, |rest, digit| (rest * 10 + u32::from(digit - b'0')) % 97);
+    format!("DE{:02}{body}", 98 - rest)
+}
+
 fn cards() -> Vec<Sample> {
     let visa = card("4", 16);
     vec![
+        with("iban", "{\"iban\":\"¶\"}", account()),
+        with("iban", "paid to IBAN ¶ on Monday", grouped(&account(), " ")),
         with("payment-card", "{\"card_number\":\"¶\"}", &visa),
         with("payment-card", "charged card ¶", grouped(&visa, " ")),
         with("payment-card", "Card: ¶", grouped(&card("53", 16), "-")),
@@ -321,6 +343,22 @@ pub(super) fn negatives() -> Vec<String> {
         format!("AK{}{}", "IA", "X".repeat(16)),
         format!("x{}", format_args!("gh{}{}", "p_", some(BASE62, 36))),
         format!("X-Amz-Credential=AK{}{}/20261101/eu", "IA", some(BASE32, 16)),
+        // Tokens that lack something.
+        jwe("{\"alg\":\"dir\"}", 0, 16, 22),
+        jwe("{\"alg\":\"dir\",\"enc\":\"A256GCM\"}", 0, 12, 22),
+        jwe("{\"alg\":\"dir\",\"enc\":\"A256GCM\"}", 0, 16, 20),
+        jwe("{\"alg\":\"dir\",\"enc\":\"A256GCM\"}", 0, 16, 44),
+        format!("bot {}:AA{}", some(DIGITS, 10), some(BASE62, 32)),
+        format!("bot {}:AA{}", some(DIGITS, 10), some(BASE62, 34)),
+        format!("bot {}:AA{}", some(DIGITS, 7), some(BASE62, 33)),
+        format!("bot {}:AA{}", some(DIGITS, 10), "AB1".repeat(11)),
+        format!("bot x{}:AA{}", some(DIGITS, 10), some(BASE62, 33)),
+        // Numbers that are no accounts, and those that nothing calls one.
+        format!("paid to {}", account()),
+        format!("iban {}", account().replacen("DE", "FR", 1)),
+        format!("iban {}1", account()),
+        format!("iban DE{}", &account()[3..]),
+        "iban DE89 3704 0044 0532 0130 00".to_owned(),
         // Numbers that are no cards.
         format!("charged {}", card("4", 16)),
         format!("card_id={}", card("4", 16)),
@@ -394,6 +432,10 @@ const PLAIN: &[&str] = &[
     "Password::broker()->sendResetLink($request->only('email'))",
     "$password = $request->password",
     "identified by its number 5",
+    "INSERT INTO users (name, password) VALUES (?, ?), ($1, $2), (:name, :password)",
+    "INSERT INTO users (name, password) VALUES ('jane', '$2y$10$abcdefghijklmnopqrstuv'), ('joe', NULL), ('a', DEFAULT)",
+    "INSERT INTO users (name, password_hash) VALUES ('jane', 'hunter2')",
+    "INSERT INTO password_resets (email, created_at) VALUES ('jane@example.org', '2026-11-01')",
     "AKIAIOSFODNN7EXAMPLE is the id of the manual",
     "-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----",
     "no key between -----BEGIN RSA PRIVATE KEY----- and its end",

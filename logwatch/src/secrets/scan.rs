@@ -1,17 +1,17 @@
 //! Telltales: where a secret may be, found in every byte that is read, at the speed of memory.
 //!
-//! The literals of all rules are looked for by Teddy, an algorithm of vector instructions that compares the first four bytes
-//! of up to 32 literals with 32 bytes of text in a few instructions. What it finds is looked at closer, by a few comparisons,
-//! because a hit makes the record be searched by regular expressions.
+//! All literals of all rules are looked for in one pass, by an anchor that each of them holds, and by Teddy, an algorithm of
+//! vector instructions that compares three bytes of up to 96 anchors with 16 bytes of text in a few instructions. What it
+//! finds is looked at closer, by a few comparisons, because a hit makes the record be searched by regular expressions.
 
 use std::sync::LazyLock;
 
-use aho_corasick::packed::{Config, MatchKind, Searcher};
-use aho_corasick::{AhoCorasick, Input};
+use aho_corasick::packed::{Config, Searcher};
+use aho_corasick::{AhoCorasick, Input, MatchKind};
 
-use super::buckets::{BUCKETS, OF_A_SEARCH};
+use super::buckets::{ANCHORS, OF_A_SEARCH};
 use super::rule::{Around, Telltale};
-use super::{plain, rules, urls};
+use super::{accounts, inserts, plain, rules, urls};
 
 /// Which rules may find something: a bit for each, in their order.
 pub(super) type Rules = u128;
@@ -27,7 +27,7 @@ struct Literal {
 /// All literals.
 static LITERALS: LazyLock<Vec<Literal>> = LazyLock::new(literals);
 
-/// The searches that together look for all literals, but for those of a single byte.
+/// The searches that together look for all literals: one for the anchors, one for each literal of a single byte.
 static SEARCHES: LazyLock<Vec<Search>> = LazyLock::new(searches);
 
 /// All literals at once, for a record in which there is one.
@@ -54,8 +54,8 @@ fn literals() -> Vec<Literal> {
 
 /// Looks for some of the literals.
 struct Search {
-    /// By their numbers among all.
-    numbers: Vec<usize>,
+    /// For each anchor the literals that hold it, and how far behind their beginning.
+    held: Vec<Vec<(&'static Literal, usize)>>,
     by: By,
 }
 
@@ -68,49 +68,68 @@ enum By {
 }
 
 fn searches() -> Vec<Search> {
-    let number = |text: &&str| LITERALS.iter().position(|literal| literal.text == *text);
-    let arranged = BUCKETS.chunks(OF_A_SEARCH).map(|buckets| dealt(buckets).iter().filter_map(number).collect());
-    let arranged: Vec<Vec<usize>> = arranged.collect();
-    let rest: Vec<usize> =
-        (0..LITERALS.len()).filter(|number| !arranged.iter().flatten().any(|other| other == number)).collect();
-    let (bytes, others): (Vec<usize>, Vec<usize>) =
-        rest.into_iter().partition(|number| LITERALS[*number].text.len() == 1);
-    let bytes = bytes.into_iter().filter_map(|number| {
-        let byte = LITERALS[number].text.bytes().next()?;
-        Some(Search { numbers: vec![number], by: By::Byte(byte) })
-    });
-    arranged.into_iter().chain([others]).filter(|numbers| !numbers.is_empty()).filter_map(search).chain(bytes).collect()
+    let anchors = dealt();
+    let mut held: Vec<Vec<_>> = anchors.iter().map(|_| Vec::new()).collect();
+    let mut searches = Vec::new();
+    for literal in LITERALS.iter() {
+        if let [byte] = *literal.text.as_bytes() {
+            searches.push(Search { held: vec![vec![(literal, 0)]], by: By::Byte(byte) });
+        } else if let Some((number, offset)) = anchor_of(literal.text, &anchors) {
+            held[number].push((literal, offset));
+        }
+    }
+    let by = Config::new().heuristic_pattern_limits(false).builder().extend(&anchors).build().map(By::Teddy);
+    searches.extend(by.or_else(|| automaton(&anchors)).map(|by| Search { held, by }));
+    searches
 }
 
-/// The literals of these buckets in the order in which Teddy deals them to its buckets: in turn.
-fn dealt<'a>(buckets: &[[&'a str; 4]]) -> Vec<&'a str> {
-    (0..4).flat_map(|row| buckets.iter().map(move |bucket| bucket[row])).collect()
+/// The same by an automaton. Where anchors overlap, it finds the one that begins first, as Teddy does.
+fn automaton(anchors: &[&str]) -> Option<By> {
+    AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(anchors).ok().map(By::Automaton)
 }
 
-fn search(numbers: Vec<usize>) -> Option<Search> {
-    let texts = || numbers.iter().map(|number| LITERALS[*number].text);
-    let teddy = Config::new().match_kind(MatchKind::LeftmostFirst).builder().extend(texts()).build();
-    let by = match teddy {
-        Some(teddy) => By::Teddy(teddy),
-        None => By::Automaton(AhoCorasick::new(texts()).ok()?),
-    };
-    Some(Search { numbers, by })
+/// The anchors in the order in which Teddy deals them to its buckets: in turn.
+fn dealt() -> Vec<&'static str> {
+    let rows = ANCHORS[0].len();
+    (0..rows).flat_map(|row| (0..OF_A_SEARCH).map(move |bucket| ANCHORS[bucket][row])).collect()
+}
+
+/// The number of the longest anchor in a literal, and where it begins there: the longer one is met less often.
+fn anchor_of(text: &str, anchors: &[&str]) -> Option<(usize, usize)> {
+    let within = anchors.iter().enumerate().filter_map(|(number, anchor)| Some((number, text.find(anchor)?)));
+    within.max_by_key(|(number, _)| anchors[*number].len())
 }
 
 impl Search {
-    /// The next literal from there on: its number, and where it lies.
+    /// The next anchor from there on: its number, and where it lies.
     fn next(&self, bytes: &[u8], from: usize) -> Option<(usize, usize)> {
         match &self.by {
             By::Teddy(teddy) => {
                 let found = teddy.find_in(bytes, (from..bytes.len()).into())?;
-                Some((self.numbers[found.pattern().as_usize()], found.start()))
+                Some((found.pattern().as_usize(), found.start()))
             }
             By::Automaton(automaton) => {
                 let found = automaton.find(Input::new(bytes).range(from..))?;
-                Some((self.numbers[found.pattern().as_usize()], found.start()))
+                Some((found.pattern().as_usize(), found.start()))
             }
-            By::Byte(byte) => Some((self.numbers[0], from + memchr::memchr(*byte, &bytes[from..])?)),
+            By::Byte(byte) => Some((0, from + memchr::memchr(*byte, &bytes[from..])?)),
         }
+    }
+
+    /// Where the telltale begins that holds the anchor at this place, if one does.
+    fn telltale(&self, number: usize, bytes: &[u8], at: usize) -> Option<usize> {
+        self.held[number].iter().find_map(|(literal, offset)| {
+            let start = at.checked_sub(*offset)?;
+            literal.is_told(bytes, start).then_some(start)
+        })
+    }
+}
+
+impl Literal {
+    /// Whether it lies here, and what makes it a telltale around it.
+    fn is_told(&self, bytes: &[u8], at: usize) -> bool {
+        bytes[at..].starts_with(self.text.as_bytes())
+            && self.around.iter().any(|around| stands(*around, bytes, at, self.text.len()))
     }
 }
 
@@ -121,11 +140,9 @@ pub(crate) fn telltales(bytes: &[u8], into: &mut Vec<usize>) {
     for search in SEARCHES.iter() {
         let mut from = 0;
         while let Some((number, at)) = search.next(bytes, from) {
-            let literal = &LITERALS[number];
-            let is_sure = literal.around.iter().any(|around| stands(*around, bytes, at, literal.text.len()));
             from = at + 1;
-            if is_sure {
-                into.push(at);
+            if let Some(start) = search.telltale(number, bytes, at) {
+                into.push(start);
                 // One is enough for a line: all of it is searched.
                 from = memchr::memchr(b'\n', &bytes[from..]).map_or(bytes.len(), |end| from + end);
             }
@@ -152,29 +169,30 @@ fn stands(around: Around, bytes: &[u8], at: usize, length: usize) -> bool {
         Around::Token => after.len() >= 10 && after[..10].iter().all(|byte| is_token(*byte)),
         Around::Assigned => is_assigned(&bytes[..at], after),
         Around::Number => has_number(&bytes[at.saturating_sub(NEAR)..bytes.len().min(at + length + NEAR)]),
+        Around::Account => accounts::is_in(&bytes[at.saturating_sub(NEAR)..bytes.len().min(at + length + NEAR)]),
+        Around::Column => is_column_of(after),
         Around::Userinfo => urls::userinfo(bytes, at).is_some(),
         Around::Word => {
             matches!(after, [b' ', word @ ..] if word.len() >= 16 && word[..16].iter().all(|byte| is_token(*byte)))
         }
-        Around::Client => is_called(line(after, 512)),
+        Around::Client => is_of_a_client(&bytes[..at]),
         Around::Pair => line(after, 256).split(|byte| *byte == b' ').take(2).any(|word| word.contains(&b':')),
         // A statement may go on in the next line.
         Around::Quoted => after.iter().take(256).any(|byte| matches!(byte, b'\'' | b'"')),
     }
 }
 
-/// Whether a program is called with one of the options that take a password. `after` begins after the beginning of its name.
-fn is_called(after: &[u8]) -> bool {
-    let name = after.iter().take_while(|byte| byte.is_ascii_lowercase() || matches!(byte, b'-' | b'_')).count();
-    let options = &after[name..];
-    let has = |option: &[u8]| memchr::memmem::find(options, option).is_some();
-    let is_list = matches!(options, [b'"' | b'\'', b',' | b']', ..]);
-    let is_line = options.first() == Some(&b' ');
-    is_line && (has(b" -p") || has(b" -a")) || is_list && (has(b"\"-p") || has(b"'-p"))
+/// Whether an option belongs to a program that takes a password by it: its name stands before, in the same line.
+fn is_of_a_client(before: &[u8]) -> bool {
+    const CLIENTS: [&[u8]; 4] = [b"ysql", b"iadb", b"s-cli", b"sshpass"];
+    let window = &before[before.len().saturating_sub(512)..];
+    let line = &window[memchr::memrchr(b'\n', window).map_or(0, |end| end + 1)..];
+    CLIENTS.iter().any(|client| memchr::memmem::find(line, client).is_some())
 }
 
-/// How far from its context a card's number may be, with the number itself, in bytes.
-const NEAR: usize = 160;
+/// How far from its context the number of a card or an account may be, with the number itself, in bytes: 96, and 41 of the
+/// longest one in groups.
+const NEAR: usize = 140;
 
 /// At most so many bytes of the line that begins here.
 fn line(bytes: &[u8], most: usize) -> &[u8] {
@@ -218,6 +236,12 @@ fn ends_name(rest: &[u8]) -> bool {
     rest.is_empty() || rest.eq_ignore_ascii_case(b"d") || ENDS.iter().any(ends_so)
 }
 
+/// Whether a name ends here as that of a column does, in a statement that gives values to a list of them.
+fn is_column_of(after: &[u8]) -> bool {
+    let name = after.iter().take(8).take_while(|byte| byte.is_ascii_alphabetic()).count();
+    ends_name(&after[..name]) && inserts::is_column(&after[name..])
+}
+
 /// ` FOR` as in `SET PASSWORD FOR`.
 fn is_clause(rest: &[u8]) -> bool {
     rest.get(..5).is_some_and(|word| word.eq_ignore_ascii_case(b" for "))
@@ -229,27 +253,36 @@ fn is_flag(before: &[u8]) -> bool {
     before[before.len() - name..].starts_with(b"-")
 }
 
-/// Whether there are as many digits in a row as a card's number has, in groups or not.
+/// The digits of the shortest number of a card.
+const SHORTEST_NUMBER: usize = 13;
+
+/// Whether there are as many digits in a row as a card's number has, in groups or not. Words about cards are frequent where
+/// cards are sold, so this is looked at from behind: most bytes end a number, and no number is as short as to stand between.
 fn has_number(window: &[u8]) -> bool {
-    let mut digits = 0;
-    let mut was_digit = false;
-    for byte in window {
-        match byte {
-            b'0'..=b'9' => {
-                digits += 1;
-                was_digit = true;
-            }
-            b' ' | b'-' if was_digit => was_digit = false,
-            _ => {
-                digits = 0;
-                was_digit = false;
-            }
+    let mut from = 0;
+    while from + SHORTEST_NUMBER <= window.len() {
+        let broken = (from..from + SHORTEST_NUMBER).rev().find(|at| ends_number(window, *at));
+        if let Some(at) = broken {
+            from = at + 1;
+            continue;
         }
-        if digits >= 13 {
+        let length = (from..window.len()).take_while(|at| !ends_number(window, *at)).count();
+        let digits = window[from..from + length].iter().filter(|byte| byte.is_ascii_digit()).count();
+        if digits >= SHORTEST_NUMBER {
             return true;
         }
+        from += length;
     }
     false
+}
+
+/// Whether the byte at this place is neither a digit nor the one that follows a group of digits.
+fn ends_number(window: &[u8], at: usize) -> bool {
+    match window[at] {
+        b'0'..=b'9' => false,
+        b' ' | b'-' => !window[..at].last().is_some_and(u8::is_ascii_digit),
+        _ => true,
+    }
 }
 
 #[cfg(test)]
@@ -264,36 +297,24 @@ mod tests {
     }
 
     #[test]
-    fn literals_are_fit_for_the_fast_search() {
+    fn anchors_are_fit_for_the_fast_search() {
+        let anchors = dealt();
         assert!(rules().count() <= Rules::BITS as usize);
-        for literal in LITERALS.iter() {
-            assert!(literal.text.len() == 1 || literal.text.len() >= 4, "{}", literal.text);
-            let others = LITERALS.iter().filter(|other| other.text != literal.text);
-            let hides = |other: &&Literal| other.text.starts_with(literal.text);
-            assert_eq!(others.filter(hides).count(), 0, "one search would find only {}", literal.text);
+        for anchor in &anchors {
+            assert!(anchor.len() >= 3, "{anchor}: Teddy would look at fewer bytes of all");
+            let hides = anchors.iter().filter(|other| other.starts_with(anchor)).count();
+            assert_eq!(hides, 1, "one search would find only {anchor}");
         }
     }
 
     #[test]
-    fn every_literal_is_looked_for_exactly_once() {
-        let mut numbers: Vec<usize> = SEARCHES.iter().flat_map(|search| search.numbers.clone()).collect();
-        numbers.sort_unstable();
-        assert!(numbers.into_iter().eq(0..LITERALS.len()));
-        let long: usize = LITERALS.iter().filter(|literal| literal.text.len() > 1).count();
-        assert_eq!(SEARCHES.len(), BUCKETS.len().div_ceil(OF_A_SEARCH) + 1, "a literal is missing among the buckets");
-        assert_eq!(BUCKETS.as_flattened().len(), long, "a bucket holds what no rule looks for");
-    }
-
-    #[test]
-    fn the_slow_search_finds_what_the_fast_one_finds() {
-        for search in SEARCHES.iter().filter(|search| search.numbers.len() > 1) {
-            let texts: Vec<&str> = search.numbers.iter().map(|number| LITERALS[*number].text).collect();
-            let numbers = search.numbers.clone();
-            let slow = Search { numbers, by: By::Automaton(AhoCorasick::new(&texts).unwrap()) };
-            for text in texts {
-                let haystack = format!("some text, longer than a vector, and then {text} and more of it");
-                assert_eq!(slow.next(haystack.as_bytes(), 3), search.next(haystack.as_bytes(), 3), "{text}");
-            }
+    fn every_literal_is_looked_for_exactly_once_and_every_anchor_serves_one() {
+        for literal in LITERALS.iter() {
+            let held = SEARCHES.iter().flat_map(|search| search.held.iter().flatten());
+            assert_eq!(held.filter(|(other, _)| other.text == literal.text).count(), 1, "{}", literal.text);
+        }
+        for (anchor, held) in dealt().iter().zip(SEARCHES.iter().flat_map(|search| &search.held).skip(1)) {
+            assert!(!held.is_empty(), "no rule needs {anchor}");
         }
     }
 
@@ -321,7 +342,94 @@ mod tests {
         assert!(told.iter().any(|at| *at > 19_000), "{told:?}");
     }
 
+    /// The same by the simplest means: the numbers of the lines in which a literal of any rule is told.
+    fn plainly(bytes: &[u8]) -> Vec<usize> {
+        let is_told = |at: &usize| {
+            let lies = |text: &str| bytes[*at..].starts_with(text.as_bytes());
+            let tells = |one: &Telltale| lies(one.text) && stands(one.around, bytes, *at, one.text.len());
+            rules().flat_map(|rule| rule.telltales).any(tells)
+        };
+        lines_of(bytes, (0..bytes.len()).filter(is_told))
+    }
+
+    /// The numbers of the lines in which these places lie.
+    fn lines_of(bytes: &[u8], places: impl Iterator<Item = usize>) -> Vec<usize> {
+        let line = |at: usize| memchr::memchr_iter(b'\n', &bytes[..at]).count();
+        let mut lines: Vec<usize> = places.map(line).collect();
+        lines.dedup();
+        lines
+    }
+
+    /// The search of processors without vector instructions.
+    fn slowly(bytes: &[u8]) -> Vec<(usize, usize)> {
+        let by = automaton(&dealt()).unwrap();
+        all_of(&Search { held: Vec::new(), by }, bytes)
+    }
+
+    fn all_of(search: &Search, bytes: &[u8]) -> Vec<(usize, usize)> {
+        let mut found: Vec<(usize, usize)> = Vec::new();
+        while let Some(next) = search.next(bytes, found.last().map_or(0, |(_, at)| at + 1)) {
+            found.push(next);
+        }
+        found
+    }
+
+    fn quickly(bytes: &[u8]) -> Vec<(usize, usize)> {
+        all_of(SEARCHES.last().unwrap(), bytes)
+    }
+
+    #[test]
+    fn every_literal_is_found_at_any_place_of_a_vector() {
+        for (before, literal) in (0..40).flat_map(|before| LITERALS.iter().map(move |literal| (before, literal))) {
+            let text = format!("{}{}{}", "x".repeat(before), literal.text, "y".repeat(70 - before));
+            let search =
+                SEARCHES.iter().find(|search| search.held.iter().flatten().any(|(one, _)| one.text == literal.text));
+            let found = all_of(search.unwrap(), text.as_bytes());
+            let lies = |(number, at): &(usize, usize)| {
+                search.unwrap().held[*number]
+                    .iter()
+                    .any(|(one, offset)| one.text == literal.text && at - offset == before)
+            };
+            assert!(found.iter().any(lies), "{} at {before}: {found:?}", literal.text);
+        }
+    }
+
+    /// Pieces of what is looked for, and of what stands around it.
+    const LINES: &str = "(pass|PASS|word|wd|=|:|\"|'| |-p|-a|-u |mysql|key|KEY|_|-|to|Token|ken|sec|ret|sk-|gh|p_|glpat-|xox|eyJ|\\.eyJ\
+        |[a-zA-Z0-9]{10,20}|[0-9]{13}|DE89370400440532013000|, |\\) values |:AA|@|://|a:b|card|IDENTIFIED |cookie|Bearer |SG\\.|hooks|/bot|iban|\n){0,30}";
+
+    /// Digits in a row, counted one by one.
+    fn has_number_plainly(window: &[u8]) -> bool {
+        let (mut digits, mut was_digit) = (0, false);
+        window.iter().any(|byte| {
+            let goes_on = byte.is_ascii_digit() || was_digit && matches!(byte, b' ' | b'-');
+            was_digit = byte.is_ascii_digit();
+            digits = if goes_on { digits + u32::from(was_digit) } else { 0 };
+            digits >= 13
+        })
+    }
+
     proptest! {
+        #[test]
+        fn a_number_is_seen_wherever_it_stands(text in "([0-9]{1,14}|[ -]|  |x|:){0,12}") {
+            prop_assert_eq!(has_number(text.as_bytes()), has_number_plainly(text.as_bytes()), "{}", text);
+        }
+
+        #[test]
+        fn the_fast_search_tells_the_lines_that_the_plain_one_tells(text in LINES) {
+            let told = lines_of(text.as_bytes(), lines_told(&text).into_iter());
+            prop_assert_eq!(told, plainly(text.as_bytes()));
+            prop_assert_eq!(quickly(text.as_bytes()), slowly(text.as_bytes()));
+        }
+
+        #[test]
+        fn the_fast_search_and_the_plain_one_agree_on_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let mut into = Vec::new();
+            telltales(&bytes, &mut into);
+            prop_assert_eq!(lines_of(&bytes, into.into_iter()), plainly(&bytes));
+            prop_assert_eq!(quickly(&bytes), slowly(&bytes));
+        }
+
         #[test]
         fn any_bytes_are_looked_through(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
             let mut into = Vec::new();

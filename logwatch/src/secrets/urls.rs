@@ -38,7 +38,7 @@ pub(super) static RULES: [Rule; 5] = [
     // What Laravel and Devise mail to whoever forgot the password: whoever reads the log can use it first.
     Rule::group(
         "reset-link",
-        telltales!(Token: "d/reset/", "t-password/"),
+        telltales!(Token: "password/reset/", "t-password/"),
         r"(?i)/(?:password/reset|reset-password)/(?<value>[a-z0-9_-]{32,})",
     )
     .weak()

@@ -21,7 +21,7 @@ const SLACK: &str = "revoke this in Slack's settings of the app, and make a new 
 const STRIPE: &str = "roll this key in Stripe's dashboard";
 
 /// In the order in which they have a say.
-pub(super) static RULES: [Rule; 37] = [
+pub(super) static RULES: [Rule; 39] = [
     // Base32 after the prefix: AKIA for users, ASIA for sessions.
     Rule::token("aws-access-key", telltales!(Token: "AKIA", "ASIA"), r"(?:AKIA|ASIA)[A-Z2-7]{16}")
         .only(|candidate| is_token(candidate) && !is_of_a_signature(candidate))
@@ -43,12 +43,12 @@ pub(super) static RULES: [Rule; 37] = [
         .weak()
         .advice("revoke this token, and keep it out of the log: it ends by itself after an hour"),
     // 512 bits of a storage account, 256 bits of Service Bus and IoT Hub, and a signature made with either (HMAC-SHA256).
-    Rule::group("azure-storage-key", telltales!(Token: "Key="), r"AccountKey=(?<value>[A-Za-z0-9+/]{86}==)")
+    Rule::group("azure-storage-key", telltales!(Token: "tKey="), r"AccountKey=(?<value>[A-Za-z0-9+/]{86}==)")
         .only(is_token)
         .advice(AZURE),
     Rule::group(
         "azure-shared-key",
-        telltales!(Token: "Key="),
+        telltales!(Token: "sKey="),
         r"AccessKey=(?<value>[A-Za-z0-9+/]{43,86}={1,2})",
     )
     .only(is_token)
@@ -64,7 +64,7 @@ pub(super) static RULES: [Rule; 37] = [
     Rule::token("digitalocean-token", telltales!(Token: "_v1_"), r"do[opr]_v1_[0-9a-f]{64}")
         .advice("revoke this token in DigitalOcean's control panel, and make a new one"),
     // 40 characters and a checksum.
-    Rule::token("cloudflare-token", telltales!(Token: "cfk_", "fut_", "fat_"), r"cf(?:k|ut|at)_[0-9A-Za-z_-]{40,64}")
+    Rule::token("cloudflare-token", telltales!(Token: "cfk_", "cfut_", "cfat_"), r"cf(?:k|ut|at)_[0-9A-Za-z_-]{40,64}")
         .advice("roll this token in Cloudflare's dashboard"),
     // Base62; the last six characters are a CRC32. Of users, OAuth, user-to-server, server-to-server, refresh. Newer tokens of
     // servers carry a JWT.
@@ -74,25 +74,25 @@ pub(super) static RULES: [Rule; 37] = [
         r"gh[pousr]_[0-9A-Za-z_]{36,}(?:\.[0-9A-Za-z_-]{10,}){0,2}",
     )
     .advice(GITHUB),
-    Rule::token("github-token", telltales!(Token: "pat_"), r"github_pat_[0-9A-Za-z_]{60,}").advice(GITHUB),
+    Rule::token("github-token", telltales!(Token: "github_pat_"), r"github_pat_[0-9A-Za-z_]{60,}").advice(GITHUB),
     // GitLab's documentation of tokens has the list of prefixes. Routable tokens have two parts more after the random one.
     Rule::token(
         "gitlab-token",
-        telltales!(Token: "glpat-", "gldt-", "glrt", "glptt-", "glcbt-", "gloas-", "glagent-"),
+        telltales!(Token: "glpat-", "gldt-", "glrt", "glptt-", "glcbt-", "gloas-", "glagent-", "glft-", "glimt-", "glsoat-"),
         r"gl(?:pat|dt|rt|rtr|ptt|cbt|ft|imt|agent|oas|soat|ffct|wt)-[0-9A-Za-z_-]{20,}(?:\.[0-9a-z.]{2,20})?",
     )
     .advice("revoke this token in GitLab, and look in the audit events for what was done with it"),
     // xoxb: bot, xoxp: user, xoxe: configuration, xapp: app level; xoxa, xoxr and xoxs are of workspaces of old.
     Rule::token(
         "slack-token",
-        telltales!(Token: "oxb-", "oxp-", "oxe-", "xapp-"),
+        telltales!(Token: "xox", "xapp-"),
         r"(?:xoxe\.)?(?:xox[abeprs]|xapp|xwfp)-[0-9A-Za-z-]{20,}",
     )
     .advice(SLACK),
     // The path is the secret: whoever knows it can post.
     Rule::group(
         "slack-webhook",
-        telltales!(Anything: "ks.slack"),
+        telltales!(Anything: "hooks.slack"),
         r"hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/(?<value>[0-9A-Za-z_/-]{20,})",
     )
     .only(is_token)
@@ -101,7 +101,7 @@ pub(super) static RULES: [Rule; 37] = [
     Rule::token("stripe-key", telltales!(Token: "k_live_"), r"[sr]k_live_[0-9A-Za-z]{16,}").advice(STRIPE),
     Rule::token("stripe-test-key", telltales!(Token: "k_test_"), r"[sr]k_test_[0-9A-Za-z]{16,}").weak().advice(STRIPE),
     // Stripe's, and those of all who follow Standard Webhooks.
-    Rule::group("webhook-secret", telltales!(Token: "sec_"), r"\b(?<value>whsec_[0-9A-Za-z+/]{24,}={0,2})")
+    Rule::group("webhook-secret", telltales!(Token: "whsec_"), r"\b(?<value>whsec_[0-9A-Za-z+/]{24,}={0,2})")
         .only(is_token)
         .advice("roll the signing secret of this webhook: whoever has it can forge events"),
     // No prefix: 32 hexadecimal digits. The account's `AC…` beside it is no secret.
@@ -126,7 +126,7 @@ pub(super) static RULES: [Rule; 37] = [
     Rule::token("npm-token", telltales!(Token: "npm_"), r"npm_[0-9A-Za-z]{36}")
         .advice("revoke this token on npm, and see that no version was published with it"),
     // A macaroon (version 2) in base64: its first bytes are the same in all.
-    Rule::token("pypi-token", telltales!(Token: "ypi-"), r"pypi-AgE[0-9A-Za-z_-]{50,}")
+    Rule::token("pypi-token", telltales!(Token: "pypi-"), r"pypi-AgE[0-9A-Za-z_-]{50,}")
         .advice("remove this token on PyPI, and see that no release was uploaded with it"),
     // The bot's number and 35 characters.
     Rule::group(
@@ -136,6 +136,10 @@ pub(super) static RULES: [Rule; 37] = [
     )
     .only(is_token)
     .advice("revoke this token with /revoke at BotFather"),
+    // The same without anything around it: those that are given out today begin with `AA`.
+    Rule::token("telegram-bot-token", telltales!(Token: ":AA"), r"[0-9]{8,10}:AA[0-9A-Za-z_-]{33}")
+        .only(|candidate| is_token(candidate) && plain::entropy(candidate.value()) >= 4.0)
+        .advice("revoke this token with /revoke at BotFather"),
     Rule::group(
         "discord-webhook",
         telltales!(Anything: "d.com/api/webhooks/", "p.com/api/webhooks/"),
@@ -166,10 +170,10 @@ pub(super) static RULES: [Rule; 37] = [
         .advice("delete this key in Anthropic's console, and look at the usage"),
     Rule::token("openrouter-key", telltales!(Token: "sk-or-v1-"), r"sk-or-v1-[0-9a-f]{64}")
         .advice("delete this key at OpenRouter, and look at the usage"),
-    Rule::token("docker-hub-token", telltales!(Token: "pat_"), r"dckr_pat_[0-9A-Za-z_-]{20,}")
+    Rule::token("docker-hub-token", telltales!(Token: "dckr_pat_"), r"dckr_pat_[0-9A-Za-z_-]{20,}")
         .advice("delete this token at Docker Hub, and see that no image was pushed with it"),
     // Since Vault 1.10: hvs: service, hvb: batch, hvr: recovery.
-    Rule::token("vault-token", telltales!(Token: "hvs."), r"hv[sbr]\.[0-9A-Za-z_-]{24,}")
+    Rule::token("vault-token", telltales!(Token: "hvs.", "hvb."), r"hv[sbr]\.[0-9A-Za-z_-]{24,}")
         .advice("revoke this token: vault token revoke"),
     // 32 bytes for AES-256, 16 for AES-128, in base64 or, long ago, as they are. With it whoever reads the log can forge
     // cookies, and often run code, because Laravel unserializes what it decrypts.
@@ -191,7 +195,21 @@ pub(super) static RULES: [Rule; 37] = [
     )
     .only(|candidate| is_jwt(candidate.value()))
     .advice("end this token: take it off the list of valid ones, or change the key that signs them"),
-    Rule::token("shopify-token", telltales!(Token: "pat_"), r"shpat_[0-9a-fA-F]{32}")
+    // Encrypted tokens have five parts, of which only the header can be read (RFC 7516, section 3.1): a key, none where both
+    // sides share one; 96 or 128 bits to begin with; what is hidden; and a seal of 128 to 256 bits. Many sessions are such.
+    Rule::token(
+        "jwe",
+        telltales!(Token: "eyJ"),
+        r"eyJ[0-9A-Za-z_-]{16,}\.[0-9A-Za-z_-]*\.[0-9A-Za-z_-]{16,22}\.[0-9A-Za-z_-]+\.[0-9A-Za-z_-]{22,43}",
+    )
+    .only(|candidate| is_jwe(candidate.value()))
+    .advice("end this token or session, or change the key that encrypts them"),
+    // Of an app, of a custom app, of a private app, and the secret that an app shares with Shopify.
+    Rule::token(
+        "shopify-token",
+        telltales!(Token: "shpat_", "shpca_", "shppa_", "shpss_"),
+        r"shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}",
+    )
         .advice("revoke this token in the shop's settings of the app, and make a new one"),
 ];
 
@@ -200,13 +218,18 @@ const LONGEST_HEADER: usize = 8 << 10;
 
 /// Whether the first part is a header that names an algorithm (RFC 7515, section 4).
 fn is_jwt(token: &[u8]) -> bool {
-    let header = token.split(|byte| *byte == b'.').next().unwrap_or_default();
-    if header.len() > LONGEST_HEADER {
-        return false;
-    }
-    let decoded = URL_SAFE_NO_PAD.decode(header).unwrap_or_default();
-    let header: Option<serde_json::Value> = serde_json::from_slice(&decoded).ok();
-    header.is_some_and(|header| header["alg"].is_string())
+    header(token).is_some_and(|header| header["alg"].is_string())
+}
+
+/// Whether the header also names how the content is encrypted (RFC 7516, section 4).
+fn is_jwe(token: &[u8]) -> bool {
+    header(token).is_some_and(|header| header["alg"].is_string() && header["enc"].is_string())
+}
+
+/// The first part of a token, which says how to read the others.
+fn header(token: &[u8]) -> Option<serde_json::Value> {
+    let header = token.split(|byte| *byte == b'.').next().filter(|header| header.len() <= LONGEST_HEADER)?;
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).ok()?).ok()
 }
 
 /// Whether it only names who signed: `X-Amz-Credential=AKIA…/20261101/…` is in every signed address, and no secret.
