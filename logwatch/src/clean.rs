@@ -1,5 +1,30 @@
 //! What does not belong into a line and hides what does: colours, carriage returns, zero bytes.
 
+/// What kinds of bytes there are: seen in one pass, so that text, which nearly everything is, is gone through no further.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Kinds {
+    /// Control characters, but for tabs and line feeds.
+    pub(crate) has_controls: bool,
+    /// Bytes beyond ASCII.
+    pub(crate) has_others: bool,
+}
+
+impl Kinds {
+    /// The kinds of these bytes. Without branches, so that the compiler compares many bytes at once.
+    #[expect(
+        clippy::needless_bitwise_bool,
+        reason = "branches would keep the compiler from comparing many bytes at once"
+    )]
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        let (mut controls, mut all) = (false, 0);
+        for byte in bytes {
+            all |= byte;
+            controls |= (*byte < b' ') & (*byte != b'\t') & (*byte != b'\n');
+        }
+        Self { has_controls: controls, has_others: !all.is_ascii() }
+    }
+}
+
 /// Whether there is nothing to clean.
 pub(crate) fn is_clean(bytes: &[u8]) -> bool {
     memchr::memchr3(0x1b, b'\r', 0, bytes).is_none()
@@ -49,12 +74,33 @@ fn after_escape(bytes: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn cleaned(text: &str) -> String {
         let mut into = Vec::new();
         clean(text.as_bytes(), &mut into);
         String::from_utf8(into).unwrap()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        #[test]
+        fn the_kinds_of_bytes_are_those_of_each_byte(
+            mut bytes in prop::collection::vec(prop::sample::select(b"ab \n\t~".to_vec()), 0..300),
+            odd in prop::collection::vec((any::<u8>(), any::<prop::sample::Index>()), 0..3),
+        ) {
+            for (byte, at) in odd {
+                bytes.insert(at.index(bytes.len() + 1), byte);
+            }
+            let kinds = Kinds::of(&bytes);
+            let is_control = |byte: &u8| *byte < 0x20 && !matches!(byte, b'\t' | b'\n');
+            prop_assert_eq!(kinds.has_controls, bytes.iter().any(is_control));
+            prop_assert_eq!(kinds.has_others, !bytes.is_ascii());
+            prop_assert!(kinds.has_controls || is_clean(&bytes));
+        }
     }
 
     #[test]

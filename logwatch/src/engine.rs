@@ -1,6 +1,8 @@
 //! A stream read by all processors at once: pieces of whole lines, each by whoever is free.
 
 mod garbage;
+#[cfg(test)]
+mod tests;
 
 use std::io::{self, Read};
 use std::sync::{Mutex, PoisonError};
@@ -10,11 +12,11 @@ use regex::bytes::Regex;
 use shipshape_core::signal;
 
 use crate::chunk::{Chunks, PIECE, Piece};
-use crate::clean;
+use crate::clean::{self, Kinds};
 use crate::examine::{Criteria, Entry, Examiner, Observer};
 use crate::formats::{self, Head};
 use crate::lanes::{self, Marks, Wire, sniff};
-use crate::records::{Assembler, Joins};
+use crate::records::{Joins, Lines};
 use crate::secrets;
 use crate::sources::Part;
 use crate::tally::Tally;
@@ -151,9 +153,10 @@ impl<'a> Worker<'a> {
     fn piece(&mut self, piece: &Piece) {
         self.examiner.tally.bytes += piece.bytes.len() as u64;
         self.examiner.tally.cut_lines += piece.cut_lines;
-        self.examiner.tally.garbage += garbage::lines(&piece.bytes);
+        let kinds = Kinds::of(&piece.bytes);
+        self.examiner.tally.garbage += garbage::lines(&piece.bytes, kinds);
         let mut cleaned = std::mem::take(&mut self.cleaned);
-        let bytes = if clean::is_clean(&piece.bytes) {
+        let bytes = if !kinds.has_controls || clean::is_clean(&piece.bytes) {
             &piece.bytes
         } else {
             clean::clean(&piece.bytes, &mut cleaned);
@@ -170,22 +173,32 @@ impl<'a> Worker<'a> {
             secrets::telltales(bytes, &mut telltales);
         }
         self.wanted.begin();
-        let mut found = Records { bytes, piece: self.origin.first_piece + number, telltales: &telltales, start: None };
+        let mut found = Records {
+            bytes,
+            piece: self.origin.first_piece + number,
+            telltales: &telltales,
+            start: None,
+            enough: None,
+        };
         let goes_on = self.origin.goes_on && number == 0;
-        let mut assembler = if goes_on { Assembler::goes_on() } else { Assembler::default() };
+        let mut lines = if goes_on { Lines::goes_on() } else { Lines::default() };
         let mut at = 0;
         let last = (!bytes.ends_with(b"\n") && !bytes.is_empty()).then_some(bytes.len());
         for end in memchr::memchr_iter(b'\n', bytes).chain(last) {
             let line = &bytes[at..end];
             let head = formats::head(line);
             self.examiner.tally.lines += 1;
-            if assembler.next(line, head.as_ref()) == Joins::Begins {
-                found.end(at.saturating_sub(1), &mut self.examiner, &mut self.wanted);
-                found.start = Some((at, head));
-                if signal::check().is_err() {
-                    // Whoever asked us to stop gets no report of this, and nothing is remembered.
-                    break;
+            match lines.next(line, head.as_ref()) {
+                Joins::Begins => {
+                    found.end(at.saturating_sub(1), &mut self.examiner, &mut self.wanted);
+                    found.start = Some((at, head));
+                    if signal::check().is_err() {
+                        // Whoever asked us to stop gets no report of this, and nothing is remembered.
+                        break;
+                    }
                 }
+                Joins::Continues => {}
+                Joins::Exceeds => found.is_enough(at.saturating_sub(1)),
             }
             at = end + 1;
         }
@@ -203,14 +216,29 @@ struct Records<'p> {
     telltales: &'p [usize],
     /// Where the record begins that is being read, and what its first line says.
     start: Option<(usize, Option<Head>)>,
+    /// Where it has as many lines and bytes as are looked at, if it has: what comes behind that only counts.
+    enough: Option<usize>,
 }
 
 impl Records<'_> {
+    /// The record that is being read has enough lines or bytes here, unless it had before.
+    fn is_enough(&mut self, end: usize) {
+        self.enough.get_or_insert(end);
+    }
+
     /// The record that is being read, if any, ends here.
     fn end(&mut self, end: usize, examiner: &mut Examiner<'_>, wanted: &mut Wanted) {
+        let behind = self.telltales.iter().take_while(|offset| **offset < end).count();
+        let (telltales, rest) = self.telltales.split_at(behind);
+        self.telltales = rest;
+        let end = self.enough.take().unwrap_or(end);
         let Some((start, head)) = self.start.take() else { return };
-        let met = self.telltales.iter().take_while(|offset| **offset < end).count();
-        self.telltales = &self.telltales[met..];
+        let may_leak = telltales.first().is_some_and(|offset| *offset < end);
+        let may_match = wanted.is_within(self.bytes, start, end, &examiner.criteria().patterns);
+        let stated = head.and_then(|head| head.level).filter(|_| !may_leak && !may_match);
+        if stated.is_some_and(|level| examiner.is_counted(level)) {
+            return;
+        }
         examiner.record(&Entry {
             bytes: &self.bytes[start..end.max(start)],
             head,
@@ -218,8 +246,8 @@ impl Records<'_> {
             level: None,
             lane: "",
             place: (self.piece, start),
-            may_leak: met > 0,
-            may_match: wanted.is_within(self.bytes, start, end, &examiner.criteria().patterns),
+            may_leak,
+            may_match,
         });
     }
 }

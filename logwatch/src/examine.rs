@@ -106,6 +106,19 @@ impl<'a> Examiner<'a> {
         self.criteria
     }
 
+    /// Counts a record that states this level, and holds neither a telltale nor a pattern, where its level is all that
+    /// matters; whether it is. That is so for nearly all records of nearly all logs: what is asked here must cost nothing.
+    #[inline]
+    pub(crate) fn is_counted(&mut self, level: Level) -> bool {
+        let is_enough = Some(level) < self.criteria.told_apart && !self.needs_time();
+        if is_enough {
+            self.tally.records += 1;
+            self.tally.level(Some(level));
+            self.tally.errors += u64::from(level.is_error());
+        }
+        is_enough
+    }
+
     /// Looks at a record.
     pub(crate) fn record(&mut self, entry: &Entry<'_>) {
         let judgement = judge(entry);
@@ -113,7 +126,9 @@ impl<'a> Examiner<'a> {
         if time.zip(self.criteria.not_before).is_some_and(|(time, from)| time < from) {
             return;
         }
-        self.tally.add_span(time.map(|time| (time, time)));
+        if let Some(time) = time {
+            self.tally.add_span(Some((time, time)));
+        }
         self.tally.records += 1;
         self.tally.level(judgement.level);
         let leaks = entry.may_leak && self.leaks(entry);
@@ -137,18 +152,24 @@ impl<'a> Examiner<'a> {
         }
     }
 
-    /// Whether the time of each record matters.
-    fn needs_times(&self) -> bool {
-        self.criteria.not_before.is_some() || self.criteria.trend.is_some() || self.observer.is_some()
+    /// Whether the time of the next record matters: that of each for some, and otherwise of so many that they tell what time
+    /// all of them are about.
+    #[inline]
+    fn needs_time(&self) -> bool {
+        let records = self.tally.records;
+        records < DATED
+            || records.is_multiple_of(DATED_LATER)
+            || self.criteria.not_before.is_some()
+            || self.criteria.trend.is_some()
+            || self.observer.is_some()
     }
 
     /// When it was written; only looked for where somebody needs it.
     fn time(&self, entry: &Entry<'_>) -> Option<DateTime<Utc>> {
-        let records = self.tally.records;
-        // Some tell what time all of them are about.
-        let is_needed = records < DATED || records.is_multiple_of(DATED_LATER) || self.needs_times();
         entry.time.or_else(|| {
-            is_needed.then(|| formats::time(first_line(entry.bytes), self.criteria.zone, self.criteria.now)).flatten()
+            self.needs_time()
+                .then(|| formats::time(first_line(entry.bytes), self.criteria.zone, self.criteria.now))
+                .flatten()
         })
     }
 
@@ -183,6 +204,7 @@ impl<'a> Examiner<'a> {
         found.is_some()
     }
 
+    /// Counts it under its shape, for whoever wants to see what was said.
     fn gather(&mut self, entry: &Entry<'_>, judgement: Judgement, time: Option<DateTime<Utc>>) {
         let message = formats::message(entry.bytes, entry.head.as_ref());
         let hash = templates::shape(entry.bytes, message);

@@ -1,12 +1,15 @@
 //! Lines that are no text: of a packed file, of a program, of a device.
 
+use crate::clean::Kinds;
+
 /// A line of which more than this part is nobody's letter is no text.
 const INVALID_PART: usize = 10;
 
-/// How many of these lines are no text.
-pub(super) fn lines(bytes: &[u8]) -> u64 {
+/// How many of these lines are no text; the kinds are those of their bytes.
+pub(super) fn lines(bytes: &[u8], kinds: Kinds) -> u64 {
     // Nearly everything that is read is text, and that is seen at once. What is none has zero bytes in it, or is no UTF-8.
-    if memchr::memchr(0, bytes).is_none() && std::str::from_utf8(bytes).is_ok() {
+    let has_zeros = kinds.has_controls && memchr::memchr(0, bytes).is_some();
+    if !has_zeros && (!kinds.has_others || std::str::from_utf8(bytes).is_ok()) {
         return 0;
     }
     bytes.split(|byte| *byte == b'\n').filter(|line| is_garbage(line)).count() as u64
@@ -35,6 +38,10 @@ mod tests {
     use flate2::{Compression, write::GzEncoder};
     use std::io::Write;
 
+    fn count(text: &[u8]) -> u64 {
+        lines(text, Kinds::of(text))
+    }
+
     #[test]
     fn what_people_write_is_text_in_whatever_encoding_a_name_is() {
         for text in [
@@ -48,14 +55,14 @@ mod tests {
             "überall Umlaute, äöü\n".as_bytes(),
             b"",
         ] {
-            assert_eq!(lines(text), 0, "of {text:?}");
+            assert_eq!(count(text), 0, "of {text:?}");
         }
     }
 
     #[test]
     fn each_line_that_is_no_text_counts() {
-        assert_eq!(lines(b"good\na\0b\ngood\n\x01\x02 \xff\n"), 2);
-        assert_eq!(lines(b"short \x80\x81\nlonger, with much that is text and one byte \x80 that is none\n"), 1);
+        assert_eq!(count(b"good\na\0b\ngood\n\x01\x02 \xff\n"), 2);
+        assert_eq!(count(b"short \x80\x81\nlonger, with much that is text and one byte \x80 that is none\n"), 1);
     }
 
     #[test]
@@ -67,6 +74,6 @@ mod tests {
         }
         let packed = encoder.finish().unwrap();
         let all = memchr::memchr_iter(b'\n', &packed).count() as u64;
-        assert!(all > 1000 && lines(&packed) > all / 10 * 8, "{} of {all}", lines(&packed));
+        assert!(all > 1000 && count(&packed) > all / 10 * 8, "{} of {all}", count(&packed));
     }
 }

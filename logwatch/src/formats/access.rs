@@ -2,7 +2,7 @@
 
 use memchr::memchr;
 
-use super::{Format, Head, json};
+use super::{Format, Head, json, near};
 use crate::level::Level;
 
 /// How far from the beginning of the line the time is looked for, in bytes: behind a virtual host, an address and a user.
@@ -43,13 +43,13 @@ fn of_fpm(line: &[u8]) -> Option<Head> {
 /// The head of a line whose time is in brackets, behind who asked: the common and the combined form, also with a virtual host
 /// before it, and `HAProxy`'s.
 fn in_brackets(line: &[u8]) -> Option<Head> {
-    let open = memchr(b'[', &line[..line.len().min(REACH)])?;
+    let open = near::find(b'[', &line[..line.len().min(REACH)])?;
     if open == 0 || line[open - 1] != b' ' || !is_date(&line[open + 1..]) {
         return None;
     }
-    let close = open + memchr(b']', line[open..].get(..48).unwrap_or(&line[open..]))?;
+    let close = open + near::find(b']', line[open..].get(..48).unwrap_or(&line[open..]))?;
     let rest = &line[close + 1..];
-    match memchr(b'"', &rest[..rest.len().min(64)]) {
+    match near::find(b'"', &rest[..rest.len().min(64)]) {
         Some(quote) => request(line, close + 1 + quote),
         None => haproxy(line, close + 1),
     }
@@ -90,7 +90,7 @@ pub(super) fn in_message(line: &[u8], message: usize) -> Option<Head> {
     if !matches!(text.first()?, b'0'..=b'9' | b'[' | b'a'..=b'f' | b':') {
         return None;
     }
-    let quote = memchr(b'"', &text[..text.len().min(64)])?;
+    let quote = near::find(b'"', &text[..text.len().min(64)])?;
     if text[..quote].ends_with(b" - ") { request(line, message + quote) } else { None }
 }
 

@@ -2,9 +2,7 @@
 //!
 //! Only keys at the top count: what a user typed lies in strings, and a string is skipped as a whole. Nothing is decoded.
 
-use memchr::memchr2;
-
-use super::{Format, Head, access, word};
+use super::{Format, Head, access, near, text, word};
 use crate::level::Level;
 
 /// A key with its value, at the top of an object.
@@ -83,16 +81,8 @@ impl<'a> Iterator for Fields<'a> {
 /// Where a text ends that begins here, behind its quote: the place of the quote that closes it.
 #[inline]
 pub(super) fn text_end(line: &[u8], mut at: usize) -> Option<usize> {
-    // Most texts are shorter than a call is long.
-    let near = line.get(at..)?;
-    let near = &near[..near.len().min(NEAR)];
-    match near.iter().position(|byte| matches!(byte, b'"' | b'\\')) {
-        Some(length) if near[length] == b'"' => return Some(at + length),
-        Some(length) => at += length,
-        None => at += near.len(),
-    }
     loop {
-        at += memchr2(b'"', b'\\', line.get(at..)?)?;
+        at += near::either(b'"', b'\\', line.get(at..)?)?;
         if line[at] == b'"' {
             return Some(at);
         }
@@ -116,9 +106,6 @@ fn other_end(line: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// How many bytes are looked at one by one before they are looked at together.
-const NEAR: usize = 16;
-
 /// What was seen of an object.
 #[derive(Default)]
 struct Seen {
@@ -137,6 +124,9 @@ struct Seen {
 /// The head of a line that begins with a brace. Where the level comes first and nobody is likely to ask for the message, it is
 /// not looked for: most lines of JSON are as good as read behind their first field. See [`message`].
 pub(super) fn head(line: &[u8]) -> Option<Head> {
+    if let Some(level) = level_first(line).filter(|level| *level < Level::Warning) {
+        return Some(Head::new(Format::Json, Some(level), 0));
+    }
     let mut seen = Seen::default();
     let mut fields = Fields::of(line);
     // A brace alone may be part of anything; with a key behind it, it is a record.
@@ -148,6 +138,22 @@ pub(super) fn head(line: &[u8]) -> Option<Head> {
         }
     }
     Some(seen.head())
+}
+
+/// The level of a line whose first field is that, in the form in which pino and zap write it: `{"level":30,`, `{"level":"info",`.
+/// None where there may be one all the same.
+fn level_first(line: &[u8]) -> Option<Level> {
+    let key = b"level";
+    let value = line.strip_prefix(b"{\"level\":")?;
+    match value {
+        [b'"', text @ ..] => {
+            let length = text::letters(text);
+            let is_whole = text.get(length) == Some(&b'"');
+            is_whole.then(|| word::stated(&text[..length])).flatten()
+        }
+        [b'0'..=b'9', b'0'..=b'9', b',', ..] => number(value).map(|number| by_number(key, number)),
+        _ => None,
+    }
 }
 
 /// Where the message begins in a line of JSON.

@@ -13,10 +13,22 @@ struct Word {
     rule: &'static str,
     /// Whether names of types end with it: `ValueError`.
     ends_names: bool,
+    /// Where in it the three letters are by which it is found.
+    mark: usize,
 }
 
 const fn word(text: &'static [u8], level: Level, rule: &'static str) -> Word {
-    Word { text, level, rule, ends_names: false }
+    Word { text, level, rule, ends_names: false, mark: 0 }
+}
+
+/// A phrase: found by three letters within, as its beginning is that of too many words.
+const fn phrase(text: &'static [u8], mark: usize) -> Word {
+    Word { text, level: Error, rule: "keyword.failed", ends_names: false, mark }
+}
+
+/// A word with which names of types end.
+const fn name(text: &'static [u8], rule: &'static str) -> Word {
+    Word { text, level: Error, rule, ends_names: true, mark: 0 }
 }
 
 /// What those who run jobs and tests write behind their names: in capitals alone, as a sentence may have the word as well.
@@ -24,25 +36,25 @@ const FAIL: Word = word(b"FAIL", Error, "keyword.failed");
 
 /// By their first letter; longer ones before their beginnings.
 const WORDS: [Word; 34] = [
-    word(b"command not found", Error, "keyword.failed"),
-    word(b"connection refused", Error, "keyword.failed"),
-    word(b"could not translate host name", Error, "keyword.failed"),
+    phrase(b"command not found", 6),
+    phrase(b"connection refused", 12),
+    phrase(b"could not translate host name", 4),
     word(b"critical", Critical, "keyword.critical"),
     word(b"crit", Critical, "keyword.critical"),
     word(b"denied", Warning, "keyword.denied"),
     word(b"emergency", Critical, "keyword.emergency"),
     word(b"emerg", Critical, "keyword.emergency"),
-    Word { text: b"errors", level: Error, rule: "keyword.error", ends_names: true },
-    Word { text: b"error", level: Error, rule: "keyword.error", ends_names: true },
+    name(b"errors", "keyword.error"),
+    name(b"error", "keyword.error"),
     word(b"err", Error, "keyword.error"),
-    Word { text: b"exceptions", level: Error, rule: "keyword.exception", ends_names: true },
-    Word { text: b"exception", level: Error, rule: "keyword.exception", ends_names: true },
+    name(b"exceptions", "keyword.exception"),
+    name(b"exception", "keyword.exception"),
     word(b"failed", Error, "keyword.failed"),
     word(b"failures", Error, "keyword.failed"),
     word(b"failure", Error, "keyword.failed"),
     FAIL,
     word(b"fatal", Critical, "keyword.fatal"),
-    word(b"no such file or directory", Error, "keyword.failed"),
+    phrase(b"no such file or directory", 4),
     word(b"panicked", Critical, "keyword.panic"),
     word(b"panics", Critical, "keyword.panic"),
     word(b"panic", Critical, "keyword.panic"),
@@ -60,18 +72,101 @@ const WORDS: [Word; 34] = [
     word(b"outofmemoryerror", Critical, "keyword.oom"),
 ];
 
-/// How many bytes the sieve looks at together: two more than words of the machine hold, so that three letters can be compared
-/// at each of 32 places.
-const BLOCK: usize = 34;
+/// The three letters by which words are found, those of phrases within: `could not`, `command not`, `refused`, `such file`.
+const MARKS: [&[u8; 3]; 18] = [
+    b"cri", b"d n", b"den", b"efu", b"eme", b"err", b"exc", b"fai", b"fat", b"oom", b"out", b"pan", b"seg", b"sig",
+    b"tra", b"uch", b"una", b"war",
+];
+
+/// For each byte, the marks that have it first, and in further bits those that have it second, or third; whatever its case.
+/// Where the bits of three bytes side by side meet, there is a mark: no branch is needed to see that there is none, which is
+/// all that can be said of most text.
+static BITS: [u64; 256] = bits();
+
+/// How far apart the bits of a mark are.
+const APART: u32 = 21;
+
+const fn bits() -> [u64; 256] {
+    let mut bits = [0; 256];
+    let mut mark = 0;
+    while mark < MARKS.len() {
+        let mut place = 0;
+        while place < 3 {
+            let letter = MARKS[mark][place];
+            let bit = 1 << (mark + place * APART as usize);
+            bits[letter as usize] |= bit;
+            bits[letter.to_ascii_uppercase() as usize] |= bit;
+            place += 1;
+        }
+        mark += 1;
+    }
+    bits
+}
+
+/// At how many places marks are looked for together.
+const PLACES: usize = 16;
+
+/// The bytes that are looked at for it: a mark at the last place ends two bytes behind it.
+type Block = [u8; PLACES + 2];
+
+/// Where marks are in a text, from the left.
+struct Marked<'a> {
+    text: &'a [u8],
+    /// Where the block begins that comes next.
+    next: usize,
+    /// The places in the block before that one which are still to be told, a bit for each.
+    places: u32,
+}
+
+impl<'a> Marked<'a> {
+    fn of(text: &'a [u8]) -> Self {
+        Self { text, next: 0, places: 0 }
+    }
+}
+
+impl Iterator for Marked<'_> {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        while self.places == 0 {
+            let rest = self.text.get(self.next..).filter(|rest| rest.len() > 2)?;
+            self.next += PLACES;
+            self.places = match rest.first_chunk::<{ PLACES + 2 }>() {
+                Some(block) if !is_marked(block) => 0,
+                Some(block) => places(block),
+                None => places(rest),
+            };
+        }
+        let place = self.places.trailing_zeros();
+        self.places &= self.places - 1;
+        Some(self.next - PLACES + place as usize)
+    }
+}
+
+/// Whether there is a mark.
+#[inline]
+fn is_marked(block: &Block) -> bool {
+    let bits = block.map(|byte| BITS[usize::from(byte)]);
+    (0..PLACES).fold(0, |any, at| any | meet(bits[at], bits[at + 1], bits[at + 2])) != 0
+}
+
+#[inline]
+fn meet(first: u64, second: u64, third: u64) -> u64 {
+    first & second >> APART & third >> (2 * APART)
+}
+
+/// Where there are marks, a bit for each place.
+fn places(block: &[u8]) -> u32 {
+    let bits = |byte: u8| BITS[usize::from(byte)];
+    let marks = block.windows(3).map(|three| meet(bits(three[0]), bits(three[1]), bits(three[2])) != 0);
+    marks.enumerate().fold(0, |places, (at, is_mark)| places | u32::from(is_mark) << at)
+}
 
 /// The gravest word that is meant, with the rule that it stands for.
 pub(super) fn find(text: &[u8]) -> Option<(Level, &'static str)> {
-    if !sieve(text) {
-        return None;
-    }
     let mut found: Option<(Level, &'static str)> = None;
-    for (at, byte) in text.iter().enumerate() {
-        let Some(word) = word_at(text, at, *byte) else { continue };
+    for (at, word) in Marked::of(text).filter_map(|mark| word_at(text, mark)) {
         // The surroundings are looked at only where they matter.
         let is_graver = found.is_none_or(|(level, _)| level < word.level);
         if is_graver && is_meant(text, at, word) {
@@ -84,78 +179,11 @@ pub(super) fn find(text: &[u8]) -> Option<(Level, &'static str)> {
     found
 }
 
-/// Whether a word may be in the text: whether three letters that one begins with, or has in it, stand side by side anywhere.
-/// Written so that the compiler compares many bytes at once, as it is what most lines without a level cost.
-fn sieve(text: &[u8]) -> bool {
-    let mut rest = text;
-    while let Some(block) = rest.first_chunk() {
-        if has_beginning(block) {
-            return true;
-        }
-        rest = &rest[BLOCK - 2..];
-    }
-    // What is left is looked at together with what came before it, or with blanks.
-    if let Some(block) = text.last_chunk() {
-        return rest.len() > 2 && has_beginning(block);
-    }
-    let mut block = [b' '; BLOCK];
-    block[..rest.len()].copy_from_slice(rest);
-    has_beginning(&block)
-}
-
-/// Whether one of the words may be within a block.
-fn has_beginning(block: &[u8; BLOCK]) -> bool {
-    let threes = block.iter().zip(&block[1..]).zip(&block[2..]);
-    let may_be = |first, second, third| may_begin(first, second, third) | may_be_within(first, second, third);
-    threes.fold(0, |any, ((first, second), third)| any | u8::from(may_be(*first, *second, *third))) != 0
-}
-
-#[inline]
-#[expect(clippy::needless_bitwise_bool, reason = "branches would keep the compiler from comparing many bytes at once")]
-fn may_begin(first: u8, second: u8, third: u8) -> bool {
-    let is =
-        |letters: &[u8; 3]| (first | 0x20 == letters[0]) & (second | 0x20 == letters[1]) & (third | 0x20 == letters[2]);
-    is(b"err")
-        | is(b"exc")
-        | is(b"eme")
-        | is(b"fai")
-        | is(b"fat")
-        | is(b"pan")
-        | is(b"war")
-        | is(b"tra")
-        | is(b"seg")
-        | is(b"sig")
-        | is(b"cri")
-        | is(b"den")
-        | is(b"oom")
-        | is(b"out")
-        | is(b"una")
-}
-
-/// Whether a phrase may begin here that the sieve knows by what is within it, as its beginning is that of too many words.
-fn begins_phrase(first: u8, second: u8, third: u8) -> bool {
-    matches!((first | 0x20, second | 0x20, third | 0x20), (b'c', b'o', b'm' | b'n' | b'u') | (b'n', b'o', b' '))
-}
-
-/// Whether such a phrase may be here: `could not`, `command not`, `refused`, `such file`.
-#[inline]
-#[expect(clippy::needless_bitwise_bool, reason = "branches would keep the compiler from comparing many bytes at once")]
-fn may_be_within(first: u8, second: u8, third: u8) -> bool {
-    let is =
-        |letters: &[u8; 3]| (first | 0x20 == letters[0]) & (second | 0x20 == letters[1]) & (third | 0x20 == letters[2]);
-    is(b"d n") | is(b"efu") | is(b"uch")
-}
-
-/// The word that begins here.
-fn word_at(text: &[u8], at: usize, byte: u8) -> Option<&'static Word> {
-    let (second, third) = (*text.get(at + 1)?, *text.get(at + 2)?);
-    // Before all words are gone through: most letters begin none.
-    if !may_begin(byte, second, third) && !begins_phrase(byte, second, third) {
-        return None;
-    }
-    let first = byte | 0x20;
-    let is_word = |word: &&Word| word.text[0] | 0x20 == first && begins_with(&text[at..], word.text);
-    WORDS.iter().find(is_word).filter(|word| word.text != FAIL.text || text[at..].starts_with(FAIL.text))
+/// The word that has its mark here, and where it begins.
+fn word_at(text: &[u8], mark: usize) -> Option<(usize, &'static Word)> {
+    let begin = |word: &Word| mark.checked_sub(word.mark).filter(|at| begins_with(&text[*at..], word.text));
+    let (at, word) = WORDS.iter().find_map(|word| begin(word).map(|at| (at, word)))?;
+    (word.text != FAIL.text || text[at..].starts_with(FAIL.text)).then_some((at, word))
 }
 
 fn begins_with(text: &[u8], word: &[u8]) -> bool {
@@ -386,6 +414,8 @@ pub(super) fn is_about(next: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn rule(text: &str) -> &'static str {
@@ -539,13 +569,75 @@ mod tests {
     }
 
     #[test]
-    fn the_sieve_lets_every_word_pass_wherever_it_stands() {
+    fn every_word_is_found_by_its_mark_wherever_it_stands() {
         for word in &WORDS {
+            let mark = word.text[word.mark..word.mark + 3].to_ascii_lowercase();
+            assert!(MARKS.iter().any(|known| mark == *known), "nothing finds {:?}", String::from_utf8_lossy(word.text));
             for before in 0..80 {
                 let text = [vec![b' '; before], word.text.to_ascii_uppercase(), vec![b' '; 40]].concat();
-                assert!(sieve(&text), "{:?} behind {before} blanks", String::from_utf8_lossy(word.text));
+                assert!(Marked::of(&text).any(|mark| mark == before + word.mark), "{before} before {:?}", word.text);
             }
         }
-        assert!(!sieve(&[b'x'; 200]));
+        assert_eq!(Marked::of(&[b'x'; 200]).next(), None);
+    }
+
+    /// The plain way: every word is looked for at every place.
+    fn plainly(text: &[u8]) -> Option<(Level, &'static str)> {
+        let mut found: Option<(Level, &'static str)> = None;
+        for at in 0..text.len() {
+            let Some(word) = WORDS.iter().find(|word| begins_with(&text[at..], word.text)) else { continue };
+            if word.text == FAIL.text && !text[at..].starts_with(FAIL.text) {
+                continue;
+            }
+            if found.is_none_or(|(level, _)| level < word.level) && is_meant(text, at, word) {
+                found = Some((level_of(text, at, word), word.rule));
+            }
+            if found.is_some_and(|(level, _)| level.is_error()) {
+                break;
+            }
+        }
+        found
+    }
+
+    /// Words, what makes them mean nothing, and what is nearly one.
+    fn parts() -> impl Strategy<Value = Vec<u8>> {
+        let words = WORDS.iter().map(|word| word.text.to_vec());
+        let others = [
+            " ",
+            " ",
+            " ",
+            "no ",
+            "0 ",
+            ": 0",
+            "=",
+            "/",
+            "er",
+            "r",
+            "Value",
+            "d n",
+            "could",
+            "s",
+            "password ",
+            "FAIL",
+            "é",
+        ];
+        let parts: Vec<Vec<u8>> = words.chain(others.map(|part| part.as_bytes().to_vec())).collect();
+        let part = (prop::sample::select(parts), 0..4_usize, any::<prop::sample::Index>()).prop_map(
+            |(part, how, at)| match how {
+                0 => part.to_ascii_uppercase(),
+                1 => part[..=at.index(part.len())].to_vec(),
+                _ => part,
+            },
+        );
+        prop::collection::vec(part, 0..12).prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn marks_find_what_a_look_at_every_place_finds(text in parts()) {
+            prop_assert_eq!(find(&text), plainly(&text), "in {:?}", String::from_utf8_lossy(&text));
+        }
     }
 }

@@ -10,6 +10,7 @@ mod judge;
 mod keyword;
 mod letter;
 mod logfmt;
+mod near;
 mod php;
 mod server;
 mod stamp;
@@ -158,7 +159,7 @@ fn unwrapped(line: &[u8], nesting: Nesting) -> Option<Head> {
     match *line.first()? {
         b'{' => json::head(line),
         b'[' => bracket::head(line, nesting),
-        b'0'..=b'9' => server::redis(line).or_else(|| text::dated(line, nesting)).or_else(|| access::head(line)),
+        b'0'..=b'9' => digits_first(line, nesting),
         b'A'..=b'Z' | b'a'..=b'z' | b'@' => letter::head(line),
         b' ' => text::indented(line, nesting),
         b'#' => server::slow_query(line),
@@ -166,6 +167,15 @@ fn unwrapped(line: &[u8], nesting: Nesting) -> Option<Head> {
         b':' | b'-' => access::head(line),
         _ => None,
     }
+}
+
+/// The head of a line that begins with a digit: a time, or an address.
+fn digits_first(line: &[u8], nesting: Nesting) -> Option<Head> {
+    // No time and no process has a point behind so few digits.
+    if let [_, b'.', ..] | [_, b'0'..=b'9', b'.', ..] | [_, b'0'..=b'9', b'0'..=b'9', b'.', ..] = line {
+        return access::head(line);
+    }
+    server::redis(line).or_else(|| text::dated(line, nesting)).or_else(|| access::head(line))
 }
 
 /// The head of a message that something else carries, from here on. Where the message states no level, it is `carrier` that

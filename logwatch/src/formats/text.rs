@@ -1,8 +1,8 @@
 //! The level in running text: one of the first few words behind a time, and what may stand between it and the message.
 
-use memchr::{memchr, memchr3};
+use memchr::memchr;
 
-use super::{Format, Head, Nesting, access, json, keyword, logfmt, nested, stamp, word};
+use super::{Format, Head, Nesting, access, json, keyword, logfmt, near, nested, stamp, word};
 use crate::level::Level;
 
 /// Among how many tokens behind a time the level is looked for.
@@ -324,7 +324,7 @@ pub(super) fn letters(text: &[u8]) -> usize {
 /// Where a token ends that begins here: at a blank or a bar.
 fn token_end(line: &[u8], at: usize) -> usize {
     let rest = &line[at..];
-    at + memchr3(b' ', b'\t', b'|', rest).unwrap_or(rest.len())
+    at + near::first_of(*b" \t|", rest).unwrap_or(rest.len())
 }
 
 /// Where the bracket closes that opens here, if it does so soon.
@@ -335,7 +335,7 @@ pub(super) fn closing(line: &[u8], at: usize) -> Option<usize> {
         _ => b'>',
     };
     let rest = &line[at..];
-    memchr(close, &rest[..rest.len().min(LONGEST_GROUP)]).map(|length| at + length)
+    near::find(close, &rest[..rest.len().min(LONGEST_GROUP)]).map(|length| at + length)
 }
 
 /// Behind what programs put between the parts of a head.

@@ -103,6 +103,28 @@ pub(super) fn of_headed(line: &[u8], head: &Head) -> Kind {
     }
 }
 
+/// Whether a line that has this head is nothing special, by its format and its first byte alone: then it begins a record,
+/// whatever came before it. Where this says no, [`of_headed`] may say so all the same.
+#[inline]
+pub(super) fn is_plain(line: &[u8], head: &Head) -> bool {
+    match head.format {
+        Format::Text => matches!(line.first(), Some(b'0'..=b'9' | b'[')),
+        Format::Kernel
+        | Format::Oops
+        | Format::Oom
+        | Format::Slow
+        | Format::Fpm
+        | Format::TracePython
+        | Format::TraceNode
+        | Format::TraceJava
+        | Format::PanicGo
+        | Format::PanicRust
+        | Format::Php
+        | Format::Crash => false,
+        _ => !matches!(line.first(), Some(b' ' | b'\t')),
+    }
+}
+
 /// A line that begins with a level: it may be an exception (`Error: …`), or the second line of a record of java.util.logging.
 fn lettered(line: &[u8]) -> Kind {
     const LEVELS: [&[u8]; 7] = [b"SEVERE: ", b"WARNING: ", b"INFO: ", b"CONFIG: ", b"FINE: ", b"FINER: ", b"FINEST: "];
@@ -205,9 +227,11 @@ pub(super) fn child(line: &[u8]) -> Option<u32> {
 
 /// What such a child said; none where a line is not of a child.
 pub(super) fn said<'a>(line: &'a [u8], head: &Head) -> Option<&'a [u8]> {
+    if head.format != Format::Fpm {
+        return None;
+    }
     let (before, text) = line.split_at_checked(head.message)?;
-    let is_said = head.format == Format::Fpm && before.ends_with(SAID);
-    is_said.then(|| text.strip_suffix(b"\"").unwrap_or(text))
+    before.ends_with(SAID).then(|| text.strip_suffix(b"\"").unwrap_or(text))
 }
 
 /// A line that a child of PHP-FPM said: FPM tells the lines of a trace one by one.
@@ -251,15 +275,27 @@ fn exception(line: &[u8]) -> Option<Kind> {
     if rest.starts_with(b":") && name.ends_with(b".rb") || name.ends_with(b".erb") {
         return ruby(rest);
     }
-    let is_named =
-        [&b"Error"[..], b"Exception", b"Throwable", b"Warning", b"Rejection", b"KeyboardInterrupt", b"SystemExit"]
-            .iter()
-            .any(|end| name.ends_with(end));
+    if !names_an_exception(name) {
+        return None;
+    }
     let ends_well = rest.is_empty() || rest.starts_with(b": ") || rest == b":" || rest.starts_with(b" [");
-    if !is_named || !ends_well || !name[0].is_ascii_alphabetic() {
+    if !ends_well || !name[0].is_ascii_alphabetic() {
         return None;
     }
     Some(if is_of_java(name) { Kind::JavaException } else { Kind::Exception })
+}
+
+/// Whether a name ends as those of exceptions do.
+fn names_an_exception(name: &[u8]) -> bool {
+    // Most words are told by their last letter.
+    match name.last() {
+        Some(b'r') => name.ends_with(b"Error"),
+        Some(b'n') => name.ends_with(b"Exception") || name.ends_with(b"Rejection"),
+        Some(b'e') => name.ends_with(b"Throwable"),
+        Some(b'g') => name.ends_with(b"Warning"),
+        Some(b't') => name.ends_with(b"KeyboardInterrupt") || name.ends_with(b"SystemExit"),
+        _ => false,
+    }
 }
 
 /// What names of exceptions and paths of Ruby are made of.
@@ -281,43 +317,26 @@ fn ruby(rest: &[u8]) -> Option<Kind> {
     Some(if memchr::memmem::find(rest, b"': ").is_some() { Kind::Crash } else { Kind::Frame })
 }
 
-/// Where statements of SQL begin, and where they go on: in capitals or not, but not mixed, as prose is.
+/// Where statements of SQL begin, and where they go on: in capitals or not, but not mixed, as prose is. No word of theirs is
+/// longer than ten letters.
 fn statement(line: &[u8]) -> Option<Kind> {
-    const VERBS: [&[u8]; 10] =
-        [b"SELECT", b"INSERT", b"UPDATE", b"DELETE", b"WITH", b"REPLACE", b"CREATE", b"ALTER", b"DROP", b"CALL"];
-    const CLAUSES: [&[u8]; 20] = [
-        b"FROM",
-        b"WHERE",
-        b"AND",
-        b"OR",
-        b"ON",
-        b"LEFT",
-        b"RIGHT",
-        b"INNER",
-        b"OUTER",
-        b"JOIN",
-        b"GROUP",
-        b"ORDER",
-        b"HAVING",
-        b"LIMIT",
-        b"OFFSET",
-        b"VALUES",
-        b"SET",
-        b"UNION",
-        b"RETURNING",
-        b"FOR",
-    ];
     let end = line.iter().take(10).position(|byte| !byte.is_ascii_alphabetic()).unwrap_or(line.len().min(10));
-    let word = &line[..end];
-    let is_small = word.iter().all(u8::is_ascii_lowercase);
-    if !is_small && !word.iter().all(u8::is_ascii_uppercase) {
-        return None;
+    let (mut word, is_small) = ([0; 10], line.first().is_some_and(u8::is_ascii_lowercase));
+    for (into, byte) in word.iter_mut().zip(&line[..end]) {
+        if byte.is_ascii_lowercase() != is_small {
+            return None;
+        }
+        *into = byte.to_ascii_uppercase();
     }
-    let is_in = |words: &[&[u8]]| words.iter().any(|known| known.eq_ignore_ascii_case(word));
-    if is_in(&VERBS) {
-        return Some(Kind::Verb);
+    match &word[..end] {
+        b"SELECT" | b"INSERT" | b"UPDATE" | b"DELETE" | b"WITH" | b"REPLACE" | b"CREATE" | b"ALTER" | b"DROP"
+        | b"CALL" => Some(Kind::Verb),
+        b"FROM" | b"WHERE" | b"AND" | b"OR" | b"ON" | b"LEFT" | b"RIGHT" | b"INNER" | b"OUTER" | b"JOIN" | b"GROUP"
+        | b"ORDER" | b"HAVING" | b"LIMIT" | b"OFFSET" | b"VALUES" | b"SET" | b"UNION" | b"RETURNING" | b"FOR" => {
+            Some(Kind::Clause)
+        }
+        _ => None,
     }
-    is_in(&CLAUSES).then_some(Kind::Clause)
 }
 
 /// How the kernel begins to tell of a defect.

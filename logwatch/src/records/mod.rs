@@ -354,6 +354,35 @@ impl Assembler {
     }
 }
 
+/// Puts the lines of a piece together to records, as [`Assembler`] does, and faster: of lines that begin records whatever came
+/// before them, one after the other, only the last has to be put in, and only if one follows that may go on with it.
+#[derive(Debug, Default)]
+pub(crate) struct Lines<'p> {
+    assembler: Assembler,
+    /// The line before, if it was not put in.
+    last: Option<(&'p [u8], Head)>,
+}
+
+impl<'p> Lines<'p> {
+    /// Of a stream that goes on where an earlier run ended.
+    pub(crate) fn goes_on() -> Self {
+        Self { assembler: Assembler::goes_on(), last: None }
+    }
+
+    /// Takes the next line, as [`Assembler::next`] does.
+    #[inline]
+    pub(crate) fn next(&mut self, line: &'p [u8], head: Option<&Head>) -> Joins {
+        if let Some(head) = head.filter(|head| grammar::is_plain(line, head)) {
+            self.last = Some((line, *head));
+            return Joins::Begins;
+        }
+        if let Some((last, head)) = self.last.take() {
+            self.assembler.next(last, Some(&head));
+        }
+        self.assembler.next(line, head)
+    }
+}
+
 /// What a headed line opens.
 fn opened_by_head(line: &[u8], head: &Head) -> Open {
     if head.format != Format::Monolog || ends_a_message(line) {
@@ -401,7 +430,17 @@ fn patience(line: &[u8], kind: Kind) -> u32 {
 }
 
 /// Whether a plain line complains of something, so that a trace below it is its own.
+#[expect(clippy::needless_bitwise_bool, reason = "branches would keep the compiler from comparing many bytes at once")]
 fn complains(line: &[u8]) -> bool {
+    // One look for both, which the compiler makes one at many bytes together; few lines have either pair of letters.
+    let seconds = line.get(1..).unwrap_or_default();
+    let may_complain = line.iter().zip(seconds).fold(false, |found, (first, second)| {
+        found | ((*first == b'r') & (*second == b'r')) | ((*first == b'x') & (*second == b'c'))
+    });
+    may_complain && has_complaint(line)
+}
+
+fn has_complaint(line: &[u8]) -> bool {
     memchr::memmem::find(line, b"rror").is_some() || memchr::memmem::find(line, b"xception").is_some()
 }
 

@@ -207,6 +207,17 @@ proptest! {
     }
 
     #[test]
+    fn lines_that_are_put_in_only_where_it_matters_make_the_same_records(lines in mixed(), goes_on: bool) {
+        let mut lazy = if goes_on { Lines::goes_on() } else { Lines::default() };
+        let mut plain = if goes_on { Assembler::goes_on() } else { Assembler::default() };
+        for line in &lines {
+            let head = formats::head(line);
+            let expected = plain.next(line, head.as_ref());
+            prop_assert_eq!(lazy.next(line, head.as_ref()), expected, "of {:?}", String::from_utf8_lossy(line));
+        }
+    }
+
+    #[test]
     fn any_bytes_are_put_together_without_panic(lines in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..60)) {
         let lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
         begins(&lines);
