@@ -79,7 +79,7 @@ pub(crate) struct SourceArgs {
     /// How far back the first look at a source goes: 30m, 1h, 7d, or a time [default: 1h]
     #[arg(long, value_name = "TIME", conflicts_with = "from_start")]
     pub(crate) since: Option<String>,
-    /// The first look at a source takes all that is in it; of a file, not what it was rotated into before
+    /// The first look at a source takes all that is there; of a file, also what it was rotated into
     #[arg(long)]
     pub(crate) from_start: bool,
 }

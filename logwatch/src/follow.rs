@@ -1,6 +1,7 @@
 //! `logwatch follow`: the same judgement as lines arrive, until interrupted. It looks, and remembers nothing: the next run
 //! of cron still finds every line.
 
+mod copies;
 mod stream;
 mod window;
 
@@ -21,9 +22,10 @@ use crate::examine::{Criteria, Judged};
 use crate::explain::Printer;
 use crate::level::Level;
 use crate::look::{self, Onlooker, Reading};
-use crate::sources::{Cursor, Source, SourceError, Start, plan};
+use crate::sources::{Cursor, STDIN, Source, SourceError, Start, plan};
 use crate::state::{Access, Opened, State};
 use crate::watch::Terms;
+use copies::Copies;
 use stream::Stream;
 use window::Window;
 
@@ -37,14 +39,20 @@ pub(crate) fn follow(args: &WatchArgs, config: &Config, app: &App, run: &Run) ->
     terms.settings.max_errors = args.max_errors;
     // All are told apart where all are shown.
     terms.criteria.told_apart = (!args.explain).then_some(Level::Warning);
-    let Opened { state, key, .. } = Opened::of(run.common(), &app.name, Access::Look)?;
+    let Opened { state, key, notices, .. } = Opened::of(run.common(), &app.name, Access::Look)?;
+    for notice in notices {
+        run.warn(notice);
+    }
     terms.criteria.key = key;
     let mut sources = followed(&args.sources, config, app)?;
+    let has_copies = sources.iter_mut().any(|source| plan::is_copy(source.as_source()));
+    let mut copies = has_copies.then(|| Copies::of(&args.sources, config, app));
     let mut printer = Printer::new(run.common());
-    let mut follower = Follower { cursors: BTreeMap::new(), silent: BTreeSet::new(), terms };
+    let mut follower = Follower { cursors: BTreeMap::new(), silent: BTreeSet::new(), is_under_way: false, terms };
     let mut window = Window::new(state, run.started());
     while signal::check().is_ok() {
-        let mut is_over = true;
+        // Where copies of services are followed, others may come when all are gone.
+        let mut is_over = copies.is_none();
         for source in &mut sources {
             is_over &= source.has_ended();
             if let Some(reading) = follower.look(source.as_source(), &mut window.state, &mut printer)? {
@@ -56,7 +64,11 @@ pub(crate) fn follow(args: &WatchArgs, config: &Config, app: &App, run: &Run) ->
         if is_over {
             break;
         }
+        follower.is_under_way = true;
         thread::sleep(PAUSE);
+        if let Some(copies) = &mut copies {
+            copies.renew(&mut sources, &mut printer);
+        }
     }
     drop(printer);
     Ok(window.conclude(&follower.terms.settings, clock::now()))
@@ -95,7 +107,12 @@ fn followed(args: &SourceArgs, config: &Config, app: &App) -> Result<Vec<Followe
             return Ok(followed);
         }
     }
-    followed.extend(plan::plan(&others, config, app, true)?.into_iter().map(Followed::Opened));
+    let as_it_comes = |source: Box<dyn Source>| match source.key() {
+        // Nothing was named, and something is piped in.
+        key if key == STDIN => Followed::Stream(Stream::begin(std::io::stdin())),
+        _ => Followed::Opened(source),
+    };
+    followed.extend(plan::plan(&others, config, app, true)?.into_iter().map(as_it_comes));
     Ok(followed)
 }
 
@@ -114,6 +131,8 @@ struct Follower {
     cursors: BTreeMap<String, Cursor>,
     /// Sources that could not be read the last time: told once.
     silent: BTreeSet<String>,
+    /// Whether all sources were looked at once: what cannot be read from then on ends nothing.
+    is_under_way: bool,
     terms: Terms,
 }
 
@@ -138,18 +157,41 @@ impl Follower {
         let start = Start { now, ..self.terms.start };
         let criteria = Criteria { now, ..self.terms.criteria.clone() };
         match look::read(source, self.cursors.get(&key), &start, &criteria, Some(onlooker)) {
-            Ok(reading) => {
-                self.silent.remove(&key);
-                self.cursors.insert(key, reading.cursor.clone());
-                Ok(Some(reading))
-            }
-            Err(error) if self.cursors.contains_key(&key) => {
-                if self.silent.insert(key) {
-                    printer.line(&unreadable(source.name(), &error, printer.is_for_people()));
+            Ok(mut reading) => match (reading.cursor.take(), reading.failure.take()) {
+                (Some(cursor), failure) => {
+                    self.cursors.insert(key.clone(), cursor);
+                    match failure {
+                        Some(failure) => self.tell(&key, source.name(), &failure, printer),
+                        None => drop(self.silent.remove(&key)),
+                    }
+                    Ok(Some(reading))
                 }
-                Ok(None)
-            }
-            Err(error) => Err(error),
+                (None, Some(error)) => self.endure(&key, source.name(), error, printer),
+                (None, None) => Ok(Some(reading)),
+            },
+            Err(error) => self.endure(&key, source.name(), error, printer),
+        }
+    }
+
+    /// A source that could not be read: an error, if it is among the first ones and never could.
+    fn endure(
+        &mut self,
+        key: &str,
+        name: &str,
+        error: SourceError,
+        printer: &mut Printer,
+    ) -> Result<Option<Reading>, SourceError> {
+        if !self.cursors.contains_key(key) && !self.is_under_way {
+            return Err(error);
+        }
+        self.tell(key, name, &error, printer);
+        Ok(None)
+    }
+
+    /// Tells once that a source cannot be read.
+    fn tell(&mut self, key: &str, name: &str, error: &SourceError, printer: &mut Printer) {
+        if self.silent.insert(key.to_owned()) {
+            printer.line(&unreadable(name, error, printer.is_for_people()));
         }
     }
 }

@@ -2,14 +2,14 @@
 //!
 //! ```text
 //! STATE/logwatch-APP.json        cursors, templates, memory of the rules; made anew when it makes no sense
-//! STATE/logwatch-APP.json.bad    one that made no sense, or that a newer logwatch has written
+//! STATE/logwatch-APP.json.bad    one that made no sense
 //! STATE/logwatch-key.json        the key of fingerprints, for ever
 //! ```
 //! Without a state a run judges and tells all the same, and ends as one that could not do its work: the next run would
-//! count the same lines again.
+//! count the same lines again. So it is with the state of a newer logwatch, which is neither moved nor written over: in our
+//! form it would lose what only the newer one knows, and somebody is about to run that one again.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
@@ -143,7 +143,15 @@ pub(crate) struct Prepared {
 /// Only the version of a stored form, whatever else is in it.
 #[derive(Deserialize)]
 struct Form {
-    version: u32,
+    version: u64,
+}
+
+/// What the file of the state held.
+enum Known {
+    /// What this version can go on with, and what is to be told of it.
+    Ours(Box<State>, Option<Notice>),
+    /// The state of a newer logwatch, with the version of its form.
+    Newer(u64),
 }
 
 impl Opened {
@@ -165,8 +173,9 @@ impl Opened {
             Err(LockError::Open { .. }) => None,
         };
         let kept = Kept { dir, file: format!("{name}.json"), lock };
-        Ok(match kept.load(access) {
-            Ok((state, lost)) => Self::new(Some((kept, access)), state, lost.into_iter().collect()),
+        Ok(match kept.load() {
+            Ok(Known::Ours(state, lost)) => Self::new(Some((kept, access)), *state, lost.into_iter().collect()),
+            Ok(Known::Newer(version)) => Self::newer(&kept, version),
             Err(error) => Self::unusable(error),
         })
     }
@@ -176,6 +185,20 @@ impl Opened {
         notices.extend(lost);
         let kept = kept.and_then(|(kept, access)| (access == Access::Keep).then_some(kept));
         Self { kept, state, key, notices, is_readable: true }
+    }
+
+    /// A newer logwatch has been here: what it knows is left as it is. The key has had one form ever since, so that its
+    /// fingerprints are those of this run too.
+    fn newer(kept: &Kept, version: u64) -> Self {
+        let path = kept.dir.path().join(&kept.file);
+        let message = format!(
+            "the state of earlier runs is of a newer logwatch and left alone: {} has version {version}, this one knows {VERSION}",
+            path.display()
+        );
+        let hint = "run the newer logwatch again, or give this one a state of its own: --state DIR";
+        let notices = vec![Notice::new("state.newer", message, hint)];
+        let (key, _) = kept.key(Access::Look);
+        Self { kept: None, state: State::default(), key, notices, is_readable: false }
     }
 
     /// Nothing is known, and nothing can be kept: what cannot be read is not written over.
@@ -196,37 +219,26 @@ fn place(common: &CommonArgs, access: Access) -> Result<Option<StateDir>, StateE
 }
 
 impl Kept {
-    /// Reads it. One that makes no sense is put aside, and told; so is one of a newer form, whose parts would be lost if it
-    /// was written in ours.
-    fn load(&self, access: Access) -> Result<(State, Option<Notice>), StateError> {
-        let lost = |what: &str, kept: PathBuf| {
-            let message = format!("the state of earlier runs {what} and was put aside: {}", kept.display());
-            Some(Notice::new("state.lost", message, "this run begins anew, as a first one does"))
+    /// Reads it. One that makes no sense is put aside, and told.
+    fn load(&self) -> Result<Known, StateError> {
+        let none = || Known::Ours(Box::default(), None);
+        let lost = |kept: PathBuf| {
+            let message = format!("the state of earlier runs made no sense and was put aside: {}", kept.display());
+            let hint = "this run begins anew, as a first one does";
+            Known::Ours(Box::default(), Some(Notice::new("state.lost", message, hint)))
         };
+        // Only the version at first: nothing else of a newer form can be relied upon, and not that it makes sense to us.
         match self.dir.read_json::<Form>(&self.file)? {
-            Loaded::Absent => return Ok((State::default(), None)),
-            Loaded::Corrupt { kept } => return Ok((State::default(), lost("made no sense", kept))),
-            Loaded::Found(form) if form.version > VERSION => {
-                let kept = self.put_aside(access)?;
-                return Ok((State::default(), lost("is of a newer logwatch", kept)));
-            }
+            Loaded::Absent => return Ok(none()),
+            Loaded::Corrupt { kept } => return Ok(lost(kept)),
+            Loaded::Found(form) if form.version > u64::from(VERSION) => return Ok(Known::Newer(form.version)),
             Loaded::Found(_) => {}
         }
         Ok(match self.dir.read_json::<State>(&self.file)? {
-            Loaded::Found(state) => (State { version: VERSION, ..state }, None),
-            Loaded::Absent => (State::default(), None),
-            Loaded::Corrupt { kept } => (State::default(), lost("made no sense", kept)),
+            Loaded::Found(state) => Known::Ours(Box::new(State { version: VERSION, ..state }), None),
+            Loaded::Absent => none(),
+            Loaded::Corrupt { kept } => lost(kept),
         })
-    }
-
-    fn put_aside(&self, access: Access) -> Result<PathBuf, StateError> {
-        let path = self.dir.path().join(&self.file);
-        let kept = self.dir.path().join(format!("{}.bad", self.file));
-        if access == Access::Look {
-            return Ok(path);
-        }
-        fs::rename(&path, &kept).map_err(|source| StateError::Unreadable { path, source })?;
-        Ok(kept)
     }
 
     /// The key of fingerprints: made once. One that cannot be kept serves this run.
@@ -295,6 +307,7 @@ pub(crate) fn random_key() -> [u8; 32] {
 mod tests {
     use super::*;
     use crate::sources::file::FileCursor;
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
     use std::path::Path;
     use tempfile::TempDir;
@@ -351,14 +364,20 @@ mod tests {
 
     #[test]
     fn a_state_of_a_newer_logwatch_is_not_destroyed() {
-        let (folder, _) = used();
-        let newer = br#"{"version":2,"cursors":{"file:/x":{"novel":1}}}"#;
-        fs::write(folder.path().join("logwatch-site.json"), newer).unwrap();
-        let looked = Opened::of(&common(folder.path()), "site", Access::Look).unwrap();
-        assert_eq!((codes(&looked), folder.path().join("logwatch-site.json").exists()), (vec!["state.lost"], true));
-        let opened = open(&folder);
-        assert!(opened.notices[0].message.contains("newer logwatch"), "{:?}", opened.notices);
-        assert_eq!(fs::read(folder.path().join("logwatch-site.json.bad")).unwrap(), newer);
+        for newer in [&br#"{"version":2,"cursors":{"file:/x":{"novel":1}}}"#[..], br#"{"version":9999999999}"#] {
+            let (folder, key) = used();
+            let file = folder.path().join("logwatch-site.json");
+            fs::write(&file, newer).unwrap();
+            for access in [Access::Look, Access::Keep] {
+                let opened = Opened::of(&common(folder.path()), "site", access).unwrap();
+                assert_eq!((codes(&opened), opened.key), (vec!["state.newer"], key));
+                assert_eq!(opened.state, State::default());
+                assert!(opened.kept.is_none() && !opened.is_readable, "nothing can be written over it");
+                assert!(opened.notices[0].hint.contains("--state"), "{:?}", opened.notices);
+                assert_eq!(fs::read(&file).unwrap(), newer);
+            }
+            assert!(!folder.path().join("logwatch-site.json.bad").exists());
+        }
     }
 
     #[test]

@@ -55,13 +55,20 @@ pub(crate) fn top(args: &TopArgs, config: &Config, app: &App, run: &Run) -> Resu
     terms.criteria.told_apart = args.level;
     terms.criteria.secrets = false;
     terms.criteria.trend = terms.start.since.map(|since| (since, run.started()));
-    let mut known = Opened::of(run.common(), &app.name, Access::Look)?.state.templates;
+    let opened = Opened::of(run.common(), &app.name, Access::Look)?;
+    for notice in opened.notices {
+        run.warn(notice);
+    }
+    let mut known = opened.state.templates;
     known.begin(run.started());
     let (mut sources, mut failed) = (Vec::new(), Vec::new());
     for source in &mut plan::plan(&args.sources, config, app, true)? {
         match look::read(source.as_mut(), None, &terms.start, &terms.criteria, None) {
-            Ok(reading) => sources.push(reading.count),
-            Err(error) => failed.push((source.name().to_owned(), error)),
+            Ok(reading) => {
+                failed.extend(reading.failure);
+                sources.push(reading.count);
+            }
+            Err(error) => failed.push(error),
         }
         signal::check()?;
     }
@@ -74,10 +81,10 @@ fn told(
     sources: &[SourceCount],
     templates: &[Counted],
     known: &Templates,
-    mut failed: Vec<(String, SourceError)>,
+    mut failed: Vec<SourceError>,
 ) -> Result<Outcome, Failure> {
     if sources.is_empty() && !failed.is_empty() {
-        return Err(failed.swap_remove(0).1.into());
+        return Err(failed.swap_remove(0).into());
     }
     let shown: Vec<&Counted> = templates.iter().take(args.limit).collect();
     let records: u64 = sources.iter().map(|source| source.tally.records).sum();
@@ -89,7 +96,7 @@ fn told(
     });
     let kinds = units::counted(templates.len() as u64, "template", "templates");
     let summary = format!("{} of {kinds}", units::counted(records, "record", "records"));
-    let warnings = failed.into_iter().map(|(_, error)| Failure::from(error).notice()).collect::<Vec<Notice>>();
+    let warnings = failed.into_iter().map(|error| Failure::from(error).notice()).collect::<Vec<Notice>>();
     Ok(Outcome { data, text: text(&shown, known), warnings, ..Outcome::ok(summary) })
 }
 

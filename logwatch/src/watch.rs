@@ -97,7 +97,8 @@ pub(crate) fn watch(
     sources.extend(plan::gone(&args.sources, config, &sources, &opened.state.cursors));
     opened.notices.iter().for_each(|notice| run.warn(notice.clone()));
     terms.criteria.key = opened.key;
-    let mut watch = Watch { args, terms, is_readable: opened.is_readable, state: opened.state };
+    let (is_readable, warned) = (opened.is_readable, opened.notices.len());
+    let mut watch = Watch { args, terms, is_readable, warned, state: opened.state };
     watch.state.templates.begin(run.started());
     let findings = watch.look(&mut sources, run)?;
     watch.conclude(findings, opened.kept, run)
@@ -110,12 +111,22 @@ struct Watch<'a> {
     state: State,
     /// Whether earlier runs are known. Where they cannot be, each run is a first one, and must be judged all the same.
     is_readable: bool,
+    /// How many warnings were told before anything was read.
+    warned: usize,
 }
 
-/// What was found in the sources, and which could not be read.
+/// What was found in the sources, and which could not be read, or not to their ends.
 struct Findings {
     readings: Vec<Reading>,
-    failed: Vec<(String, SourceError)>,
+    failed: Vec<Unread>,
+}
+
+/// A source that could not be read.
+struct Unread {
+    name: String,
+    why: SourceError,
+    /// Whether what could be read of it is among the readings.
+    is_in_part: bool,
 }
 
 impl Watch<'_> {
@@ -129,8 +140,12 @@ impl Watch<'_> {
             let cursor = self.state.cursors.get(&source.key()).filter(|_| !looks_again).cloned();
             let known = &mut self.state.templates;
             match look_at(source.as_mut(), cursor.as_ref(), &self.terms, known, printer.as_mut()) {
-                Ok(reading) => findings.readings.push(reading),
-                Err(error) => findings.failed.push((source.name().to_owned(), error)),
+                Ok(mut reading) => {
+                    let unread = |why| Unread { name: source.name().to_owned(), why, is_in_part: true };
+                    findings.failed.extend(reading.failure.take().map(unread));
+                    findings.readings.push(reading);
+                }
+                Err(why) => findings.failed.push(Unread { name: source.name().to_owned(), why, is_in_part: false }),
             }
             signal::check()?;
         }
@@ -150,8 +165,10 @@ impl Watch<'_> {
         run: &Run,
     ) -> Result<(Outcome, Option<Prepared>), Failure> {
         let Findings { readings, mut failed } = findings;
-        if readings.is_empty() && !failed.is_empty() {
-            return Err(failed.swap_remove(0).1.into());
+        let is_in_vain = failed.iter().filter(|unread| unread.is_in_part).count() == readings.len()
+            && readings.iter().all(|reading| reading.count.tally.lines == 0);
+        if is_in_vain && !failed.is_empty() {
+            return Err(failed.swap_remove(0).why.into());
         }
         let sources = self.leave(readings, run.started());
         let templates = counted::count(&sources, &mut self.state.templates);
@@ -161,9 +178,12 @@ impl Watch<'_> {
         for problem in rules::problems(&verdicts, &seen) {
             run.problem(problem);
         }
-        let (settings, memory) = (&self.terms.settings, &self.state.memory);
-        let unread: Vec<String> = failed.iter().map(|(name, _)| name.clone()).collect();
-        let told = Told { seen: &seen, verdicts: &verdicts, settings, memory, unread: &unread };
+        self.state.tidy(run.started());
+        let prepared = self.prepare(kept, run);
+        let is_kept = prepared.is_some() || self.args.dry_run;
+        let (settings, memory, warned) = (&self.terms.settings, &self.state.memory, self.warned);
+        let unread: Vec<String> = failed.iter().map(|unread| unread.name.clone()).collect();
+        let told = Told { seen: &seen, verdicts: &verdicts, settings, memory, unread: &unread, is_kept, warned };
         for notice in report::notices(&told) {
             run.warn(notice);
         }
@@ -172,9 +192,6 @@ impl Watch<'_> {
             text.push_str(GOES_ON);
         }
         let mut outcome = Outcome { exit: exit(&verdicts), data, text, ..Outcome::ok(report::summary(&told)) };
-        self.state.tidy(run.started());
-        let prepared = self.prepare(kept, run);
-        let is_kept = prepared.is_some() || self.args.dry_run;
         if (tell_failed(failed, run) || !is_kept) && outcome.exit != Exit::Critical {
             // Too much is bad enough to be said before all else; nothing else is worse than not to know.
             outcome.exit = Exit::Unknown;
@@ -182,10 +199,12 @@ impl Watch<'_> {
         Ok((outcome, prepared))
     }
 
-    /// Notes where each source was left.
+    /// Notes where each source was left. One that is to be read again stays where it was.
     fn leave(&mut self, readings: Vec<Reading>, now: DateTime<Utc>) -> Vec<SourceCount> {
-        let leave = |Reading { count, cursor }| {
-            self.state.leave(&count.key, cursor, now);
+        let leave = |Reading { count, cursor, .. }| {
+            if let Some(cursor) = cursor {
+                self.state.leave(&count.key, cursor, now);
+            }
             count
         };
         readings.into_iter().map(leave).collect()
@@ -242,14 +261,15 @@ pub(crate) fn exit(verdicts: &[Verdict]) -> Exit {
 }
 
 /// Tells of each source that could not be read: never taken for one without errors. Whether there is any.
-fn tell_failed(failed: Vec<(String, SourceError)>, run: &Run) -> bool {
+fn tell_failed(failed: Vec<Unread>, run: &Run) -> bool {
     let is_any = !failed.is_empty();
-    for (name, error) in failed {
-        let failure = Failure::from(error);
+    for Unread { name, why, is_in_part } in failed {
+        let failure = Failure::from(why);
+        let how_far = if is_in_part { " to its end" } else { "" };
         run.problem(Problem {
             id: format!("logwatch.source.{name}"),
             severity: Severity::Critical,
-            title: format!("the log of {name} cannot be read"),
+            title: format!("the log of {name} cannot be read{how_far}"),
             text: failure.message(),
             hint: failure.hint(),
             after: 1,

@@ -92,7 +92,9 @@ impl Window {
         let known = &self.state.templates;
         let seen = Seen { sources: &sources, templates: &templates, known, now, span, since, asked: true };
         let verdicts = rules::judge(settings, &mut self.state.memory, &seen);
-        let told = Told { seen: &seen, verdicts: &verdicts, settings, memory: &self.state.memory, unread: &[] };
+        let memory = &self.state.memory;
+        // It remembers nothing, and is not meant to.
+        let told = Told { seen: &seen, verdicts: &verdicts, settings, memory, unread: &[], is_kept: true, warned: 0 };
         let (data, text) = (report::data(&told), report::text(&told));
         // It ends because somebody interrupts it, as any other program that is interrupted ends.
         let exit = signal::check().map_or_else(|interrupted| interrupted.exit(), |()| watch::exit(&verdicts));

@@ -81,9 +81,21 @@ impl Progress {
     pub(super) fn store(self, lane: &str, marks: &mut Marks) {
         let Some(mark) = self.mark else { return };
         marks.insert(lane.to_owned(), mark);
-        if marks.len() > MOST_MARKS {
-            let oldest = marks.iter().min_by_key(|(_, mark)| mark.last).map(|(lane, _)| lane.clone());
-            oldest.and_then(|oldest| marks.remove(&oldest));
-        }
     }
+}
+
+/// Forgets the lanes that have been silent for longest, where there are too many. To be asked after many were stored, not
+/// after each: it looks at all of them.
+pub(super) fn bound(marks: &mut Marks) {
+    let Some(last) = marks.len().checked_sub(MOST_MARKS + 1) else { return };
+    let mut times: Vec<DateTime<Utc>> = marks.values().map(|mark| mark.last).collect();
+    let (older, newest, _) = times.select_nth_unstable(last);
+    let newest = *newest;
+    // Of those that were silent equally long only as many go as must.
+    let mut twins = last + 1 - older.iter().filter(|time| **time < newest).count();
+    marks.retain(|_, mark| {
+        let goes = mark.last < newest || mark.last == newest && twins > 0;
+        twins -= usize::from(goes && mark.last == newest);
+        !goes
+    });
 }

@@ -2,6 +2,7 @@
 
 mod batch;
 mod compose;
+mod long;
 mod marks;
 mod object;
 mod reader;
@@ -14,10 +15,11 @@ use chrono::{DateTime, Utc};
 use crate::clean;
 use crate::level::Level;
 
+pub(crate) use long::fit;
 #[cfg(test)]
 pub(crate) use marks::Mark;
 pub(crate) use marks::Marks;
-pub(crate) use reader::read;
+pub(crate) use reader::{cleaned_text, read};
 
 /// What wraps the lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +98,12 @@ pub(crate) fn unwrap<'a>(wire: Wire, line: &'a [u8], scratch: &'a mut Vec<u8>) -
         Wire::DockerJson => object::docker(line, scratch),
         Wire::Journal => object::journal(line, scratch),
     }
+}
+
+/// As much of a text as so many bytes hold.
+fn prefix(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len())).rfind(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
 }
 
 impl<'a> Unwrapped<'a> {

@@ -117,6 +117,22 @@ fn level(priority: &str, is_printed: bool) -> Option<Level> {
     }
 }
 
+/// Whether a field of the journal says anything to [`journal`].
+pub(super) fn is_read(name: &str) -> bool {
+    matches!(
+        name,
+        "MESSAGE"
+            | "__REALTIME_TIMESTAMP"
+            | "__CURSOR"
+            | "PRIORITY"
+            | "_TRANSPORT"
+            | "_SYSTEMD_UNIT"
+            | "_SYSTEMD_USER_UNIT"
+            | "SYSLOG_IDENTIFIER"
+            | "_PID"
+    )
+}
+
 /// Reads one object and nothing after it.
 fn read<'de, F: Fields<'de>>(object: &'de [u8], fields: F) -> Option<F> {
     let mut json = serde_json::Deserializer::from_slice(object);

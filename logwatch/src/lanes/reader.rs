@@ -1,7 +1,8 @@
 //! Reads a stream whose lines are wrapped: each lane has its own half lines and its own open record.
 //!
 //! All of it by one thread, in order: the next line of a lane may be anywhere. What is held in memory is bounded, by lanes and
-//! by bytes; where it gets too much, the lane that has been silent for longest ends its record.
+//! by bytes; where it gets too much, the lanes that have been silent for longest end their records. Many do so at once: to
+//! find one of them is to look at all, and whoever gives each line a name of its own would make us do so for each line.
 
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -9,8 +10,8 @@ use std::io::{self, Read};
 use shipshape_core::signal;
 
 use super::batch::{Batch, Came};
-use super::marks::{Marks, Progress};
-use super::{Unwrapped, Wire, unwrap};
+use super::marks::{self, Marks, Progress};
+use super::{Unwrapped, Wire, prefix, unwrap};
 use crate::chunk::{Chunks, LONGEST_LINE, Piece};
 use crate::clean;
 use crate::engine::{Origin, Taken};
@@ -19,11 +20,23 @@ use crate::formats::{self, Head};
 use crate::records::{self, Assembler, Joins};
 use crate::tally::Tally;
 
+/// How much of a line that comes in parts is put together, in bytes; of each line in it, as much is looked at as of any other.
+const LONGEST_PUT_TOGETHER: usize = 1 << 20;
+
 /// How many lanes are kept apart at once.
 const MOST_LANES: usize = 1024;
 
+/// How many lanes make room for new ones where there are too many.
+const ENDED_AT_ONCE: usize = MOST_LANES / 4;
+
+/// The longest name of a lane, in bytes: those of containers and units have 255 at most, and anybody may write a longer one.
+const LONGEST_NAME: usize = 255;
+
 /// How much is held of records that are not at their end, in bytes, in all lanes together.
 const MOST_HELD: usize = 8 << 20;
+
+/// How much of it is left when silent lanes have made room.
+const HELD_AFTER: usize = MOST_HELD / 4 * 3;
 
 /// What a lane's buffer may keep between two records, in bytes: most records are far smaller.
 const KEPT_BUFFER: usize = 4 << 10;
@@ -156,6 +169,7 @@ impl<'a, 'm> Lanes<'a, 'm> {
         } else {
             self.lines(index, said.text, came);
         }
+        self.make_room(index);
     }
 
     /// Whether a former run has taken in this line. Of the engine's own files the place says that: their times are only
@@ -176,14 +190,13 @@ impl<'a, 'm> Lanes<'a, 'm> {
         let lane = &mut self.known[index];
         let came = *lane.partial_came.get_or_insert(came);
         // One byte more than a line may have, so that it is seen that something is missing.
-        let room = (LONGEST_LINE + 1).saturating_sub(lane.partial.len());
+        let room = (LONGEST_PUT_TOGETHER + 1).saturating_sub(lane.partial.len());
         let part = &said.text[..said.text.len().min(room)];
         lane.partial.extend_from_slice(part);
         self.held += part.len();
         if !said.is_partial {
             self.end_line(index, came);
         }
-        self.make_room(index);
     }
 
     /// The line that came in parts is as whole as it will be.
@@ -226,7 +239,6 @@ impl<'a, 'm> Lanes<'a, 'm> {
             Joins::Begins => {
                 self.close(index);
                 self.open(index, line, came, head);
-                self.make_room(index);
             }
             // It belongs to a record that was counted by a former run, or was ended to make room.
             Joins::Continues if self.known[index].open.is_none() => {}
@@ -235,7 +247,6 @@ impl<'a, 'm> Lanes<'a, 'm> {
                 record.push(b'\n');
                 record.extend_from_slice(line);
                 self.held += line.len() + 1;
-                self.make_room(index);
             }
             Joins::Exceeds => {}
         }
@@ -270,6 +281,7 @@ impl<'a, 'm> Lanes<'a, 'm> {
     /// The lane of this name.
     fn lane(&mut self, name: &str) -> usize {
         self.clock += 1;
+        let name = prefix(name, LONGEST_NAME);
         let is_latest = self.known.get(self.latest).is_some_and(|lane| &*lane.name == name);
         if !is_latest {
             self.latest = match self.by_name.get(name) {
@@ -281,12 +293,10 @@ impl<'a, 'm> Lanes<'a, 'm> {
         self.latest
     }
 
-    /// A lane that is new; the one that has been silent for longest makes room for it.
+    /// A lane that is new; those that have been silent for longest make room for it.
     fn add(&mut self, name: &str) -> usize {
-        if self.known.len() >= MOST_LANES
-            && let Some(silent) = self.silent(|_| true)
-        {
-            self.end_lane(silent);
+        if self.known.len() >= MOST_LANES {
+            self.end_silent();
         }
         let progress = Progress::from(self.marks.get(name), self.examiner.criteria().now);
         self.by_name.insert(name.into(), self.known.len());
@@ -295,18 +305,25 @@ impl<'a, 'm> Lanes<'a, 'm> {
         self.known.len() - 1
     }
 
-    /// Which of these lanes has been silent for longest.
-    fn silent(&self, of: impl Fn(&Lane) -> bool) -> Option<usize> {
-        (0..self.known.len()).filter(|index| of(&self.known[*index])).min_by_key(|index| self.known[*index].used)
+    /// All lanes, the one that has been silent for longest first.
+    fn by_silence(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.known.len()).collect();
+        order.sort_unstable_by_key(|index| self.known[*index].used);
+        order
     }
 
     /// Ends what is open in silent lanes where too much is held. `but` is the lane that is being read.
     fn make_room(&mut self, but: usize) {
-        while self.held > MOST_HELD {
-            let name = &self.known[but].name;
-            let holds = |lane: &Lane| lane.name != *name && !(lane.record.is_empty() && lane.partial.is_empty());
-            let Some(silent) = self.silent(holds) else { return };
-            self.flush(silent);
+        if self.held <= MOST_HELD {
+            return;
+        }
+        for silent in self.by_silence() {
+            if self.held <= HELD_AFTER {
+                return;
+            }
+            if silent != but {
+                self.flush(silent);
+            }
         }
     }
 
@@ -318,17 +335,26 @@ impl<'a, 'm> Lanes<'a, 'm> {
         self.close(index);
     }
 
-    /// Ends a lane for good.
-    fn end_lane(&mut self, index: usize) {
-        self.flush(index);
+    /// Ends the lanes for good that have been silent for longest.
+    fn end_silent(&mut self) {
+        let mut ended = self.by_silence();
+        ended.truncate(ENDED_AT_ONCE);
+        for index in &ended {
+            self.flush(*index);
+        }
         // Records that wait know their lanes by number, and the numbers change.
         self.examine();
-        let lane = self.known.swap_remove(index);
-        self.by_name.remove(&lane.name);
-        if let Some(moved) = self.known.get(index) {
-            self.by_name.insert(moved.name.clone(), index);
+        // The last one takes the place of one that goes: from behind, it is never one that goes too.
+        ended.sort_unstable();
+        for index in ended.into_iter().rev() {
+            let lane = self.known.swap_remove(index);
+            self.by_name.remove(&lane.name);
+            if let Some(moved) = self.known.get(index) {
+                self.by_name.insert(moved.name.clone(), index);
+            }
+            lane.progress.store(&lane.name, self.marks);
         }
-        lane.progress.store(&lane.name, self.marks);
+        marks::bound(self.marks);
     }
 
     /// Ends all lanes, in the order in which their open records began.
@@ -342,6 +368,7 @@ impl<'a, 'm> Lanes<'a, 'm> {
         for lane in self.known {
             lane.progress.store(&lane.name, self.marks);
         }
+        marks::bound(self.marks);
         (self.examiner.tally, (!self.journal.is_empty()).then_some(self.journal))
     }
 }
@@ -362,7 +389,7 @@ impl Lane {
 }
 
 /// The text without what hides its words: a wire may hold colours and the like in its own form.
-fn cleaned_text<'a>(text: &'a [u8], cleaned: &'a mut Vec<u8>) -> &'a [u8] {
+pub(crate) fn cleaned_text<'a>(text: &'a [u8], cleaned: &'a mut Vec<u8>) -> &'a [u8] {
     if clean::is_clean(text) {
         return text;
     }

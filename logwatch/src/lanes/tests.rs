@@ -314,3 +314,30 @@ proptest! {
         prop_assert_eq!(counted, end);
     }
 }
+
+#[test]
+fn hundreds_of_thousands_of_names_are_read_and_the_newest_are_remembered() {
+    const LINES: usize = 300_000;
+    let mut text = String::new();
+    for number in 0..LINES {
+        writeln!(text, "app-{number}  | 2026-05-01T10:00:00.{number:09}Z ERROR: one of many").unwrap();
+    }
+    let mut marks = Marks::new();
+    let (records, taken) = read(text.as_bytes(), Some(Wire::Compose), &mut marks);
+    assert_eq!((records.len(), taken.tally.errors, marks.len()), (LINES, LINES as u64, 1024));
+    assert!(marks.contains_key(&format!("app-{}", LINES - 1)));
+}
+
+#[test]
+fn a_name_that_is_longer_than_any_is_cut() {
+    let text = format!("{}  | one\n{}  | two\n", "a".repeat(5000), "b".repeat(255)).repeat(20);
+    let (records, _) = read(text.as_bytes(), None, &mut Marks::new());
+    assert!(records.iter().all(|(lane, _)| lane.len() == 255) && records.len() == 40);
+}
+
+#[test]
+fn a_line_that_is_put_together_of_many_parts_keeps_the_lines_within_it() {
+    let part = "INFO: next\nERROR: a line among many\n".repeat(400) + "INFO: ";
+    let text = docker_line(&part, "stdout", 1).repeat(10) + &docker_line("\n", "stdout", 1);
+    assert_eq!(read(text.as_bytes(), Some(Wire::DockerJson), &mut Marks::new()).1.tally.errors, 4000);
+}

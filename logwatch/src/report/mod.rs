@@ -24,6 +24,10 @@ pub(crate) struct Told<'a> {
     pub(crate) memory: &'a Memory,
     /// The sources that could not be read.
     pub(crate) unread: &'a [String],
+    /// Whether the next run will know of this one, or is not meant to.
+    pub(crate) is_kept: bool,
+    /// How many warnings there are beside those of the report itself: of the state.
+    pub(crate) warned: usize,
 }
 
 impl Told<'_> {

@@ -19,6 +19,9 @@ struct Made {
     known: Templates,
     settings: Settings,
     asked: bool,
+    unread: Vec<String>,
+    is_kept: bool,
+    warned: usize,
 }
 
 /// What a report tells of it.
@@ -41,7 +44,8 @@ fn source(name: &str, lines: u64, errors: u64) -> SourceCount {
 }
 
 fn made(sources: Vec<SourceCount>) -> Made {
-    Made { sources, templates: Vec::new(), known: Templates::default(), settings: Settings::default(), asked: false }
+    let (templates, known, settings) = (Vec::new(), Templates::default(), Settings::default());
+    Made { sources, templates, known, settings, asked: false, unread: Vec::new(), is_kept: true, warned: 0 }
 }
 
 impl Made {
@@ -54,12 +58,13 @@ impl Made {
     }
 
     fn report(self) -> Report {
-        let Self { sources, templates, known, settings, asked } = self;
+        let Self { sources, templates, known, settings, asked, unread, is_kept, warned } = self;
         let (now, span, since) = (now(), Duration::hours(1), now());
         let seen = Seen { sources: &sources, templates: &templates, known: &known, now, span, since, asked };
         let mut memory = Memory::default();
         let verdicts = rules::judge(&settings, &mut memory, &seen);
-        let told = Told { seen: &seen, verdicts: &verdicts, settings: &settings, memory: &memory, unread: &[] };
+        let (verdicts, settings, memory) = (&verdicts[..], &settings, &memory);
+        let told = Told { seen: &seen, verdicts, settings, memory, unread: &unread, is_kept, warned };
         Report { data: data(&told), summary: summary(&told), text: text(&told), notices: notices(&told) }
     }
 }
@@ -105,6 +110,31 @@ fn the_summary_names_what_is_too_much() {
     assert_eq!(made(vec![source("app.log", 1, 0)]).report().summary, "0 errors in 1 record of 1 source; all is well");
     let first = SourceCount { is_first: true, ..source("app.log", 400, 300) };
     assert_eq!(made(vec![first]).report().summary, "300 errors in 400 records of 1 source; a first look, not judged");
+}
+
+#[test]
+fn errors_that_are_not_too_many_are_within_the_limits_and_no_reason_to_say_that_all_is_well() {
+    let few = || vec![source("app.log", 2, 1)];
+    assert_eq!(made(few()).report().summary, "1 error in 2 records of 1 source, within the limits");
+    let first = SourceCount { is_first: true, ..source("new.log", 400, 300) };
+    let partly = made(vec![source("app.log", 2, 1), first]).report().summary;
+    assert_eq!(partly, "301 errors in 402 records of 2 sources, within the limits; not judged: new.log");
+}
+
+#[test]
+fn all_is_well_only_where_everything_was_read_and_is_remembered() {
+    let calm = || made(vec![source("app.log", 2, 0)]);
+    let told = |made: Made| made.report().summary.split_once("; ").unwrap().1.to_owned();
+    assert_eq!(told(calm()), "all is well");
+    assert_eq!(told(Made { unread: vec!["db.log".to_owned()], ..calm() }), "not read: db.log");
+    assert_eq!(told(Made { is_kept: false, warned: 1, ..calm() }), "not remembered");
+    assert_eq!(told(Made { warned: 1, ..calm() }), "1 warning");
+    let mut garbage = source("app.log", 2, 0);
+    garbage.tally.garbage = 2;
+    assert_eq!(told(made(vec![garbage])), "1 warning");
+    let lossy = SourceCount { gaps: vec![gap(None, "truncated")], ..source("app.log", 2, 0) };
+    let both = Made { unread: vec!["db.log".to_owned()], ..made(vec![lossy]) };
+    assert_eq!(told(both), "lines lost: app.log; not read: db.log");
 }
 
 #[test]

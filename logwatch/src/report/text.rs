@@ -2,7 +2,7 @@
 
 use shipshape_core::units::{ByteSize, counted};
 
-use super::{Told, gap_bytes, template_id};
+use super::{Told, gap_bytes, notices, template_id};
 use crate::rules::{self, Counted, LONGEST_NAME, SourceCount, Standing, Verdict, plain};
 
 /// How many sources are shown.
@@ -18,28 +18,53 @@ const MOST_VERDICTS: usize = 20;
 const LONGEST_LINE: usize = 110;
 
 /// The first line: `3 errors in 12408 records of 2 sources; bad: new t17, silence queue-1`.
+///
+/// That all is well is said only of a run that nobody has to look at: one that found no error, and read and kept everything.
 pub(crate) fn summary(told: &Told<'_>) -> String {
-    let errors = counted(told.sum(|source| source.tally.errors), "error", "errors");
+    let errors = told.sum(|source| source.tally.errors);
     let records = counted(told.sum(|source| source.tally.records), "record", "records");
     let sources = counted(told.seen.sources.len() as u64, "source", "sources");
-    let bad = told.bad();
-    let lossy: Vec<&str> =
-        told.seen.sources.iter().filter(|source| !source.gaps.is_empty()).map(|source| source.name.as_str()).collect();
-    let standing = if !bad.is_empty() {
-        let named: Vec<String> = bad.iter().map(|verdict| called(verdict)).collect();
-        format!("bad: {}", some(&named))
-    } else if !told.unread.is_empty() {
-        String::new()
+    let is_judged = told.unjudged().count() < told.seen.sources.len();
+    let is_within = errors > 0 && is_judged && told.bad().is_empty();
+    let mut parts = vec![format!(
+        "{} in {records} of {sources}{}",
+        counted(errors, "error", "errors"),
+        if is_within { ", within the limits" } else { "" },
+    )];
+    parts.extend(standing(told, is_judged));
+    if parts.len() == 1 && errors == 0 {
+        parts.push("all is well".to_owned());
+    }
+    parts.join("; ")
+}
+
+/// Why somebody should look at a run, in a few words each; nothing where nobody has to.
+fn standing(told: &Told<'_>, is_judged: bool) -> Vec<String> {
+    let bad: Vec<String> = told.bad().into_iter().map(called).collect();
+    let lossy = told.seen.sources.iter().filter(|source| !source.gaps.is_empty());
+    let lossy: Vec<&str> = lossy.map(|source| source.name.as_str()).collect();
+    let unjudged: Vec<&str> = told.unjudged().map(|source| source.name.as_str()).collect();
+    let warnings = told.warned + notices(told).len();
+    let mut parts = Vec::new();
+    if !bad.is_empty() {
+        parts.push(format!("bad: {}", some(&bad)));
     } else if !lossy.is_empty() {
-        format!("lines lost: {}", some(&lossy))
-    } else if !told.seen.sources.is_empty() && told.unjudged().count() == told.seen.sources.len() {
-        "a first look, not judged".to_owned()
-    } else {
-        "all is well".to_owned()
-    };
-    let unread = if told.unread.is_empty() { String::new() } else { format!("not read: {}", some(told.unread)) };
-    let standing = [standing, unread].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>();
-    format!("{errors} in {records} of {sources}; {}", standing.join("; "))
+        parts.push(format!("lines lost: {}", some(&lossy)));
+    } else if !told.seen.sources.is_empty() && !is_judged {
+        parts.push("a first look, not judged".to_owned());
+    } else if !unjudged.is_empty() {
+        parts.push(format!("not judged: {}", some(&unjudged)));
+    }
+    if !told.unread.is_empty() {
+        parts.push(format!("not read: {}", some(told.unread)));
+    }
+    if !told.is_kept {
+        parts.push("not remembered".to_owned());
+    }
+    if warnings > 0 && parts.is_empty() {
+        parts.push(counted(warnings as u64, "warning", "warnings"));
+    }
+    parts
 }
 
 /// Some of these names; a summary is one line.

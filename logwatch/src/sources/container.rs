@@ -19,7 +19,7 @@ use crate::chunk::Ending;
 use crate::lanes::{Marks, Wire};
 
 /// What the keys of containers begin with.
-const PREFIX: &str = "container:";
+pub(super) const PREFIX: &str = "container:";
 
 /// Where the log of a container was left.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,14 +112,10 @@ impl Container {
         Some(LogFile::new(path).of_container(&self.name))
     }
 
-    /// From what is asked for; where that is everything, also from what the file was rotated into: all of it is this
-    /// container's.
+    /// From what is asked for, also from what the file was rotated into: all of it is this container's.
     fn begin(&mut self, start: &Start) -> Result<Opened, SourceError> {
         match self.file() {
-            Some(file) => {
-                let since = Some(start.since.unwrap_or(DateTime::UNIX_EPOCH));
-                self.read(file, None, &Start { since, ..*start })
-            }
+            Some(file) => self.read(file, None, start),
             None => self.ask(start.since, &Recent::default()),
         }
     }
@@ -128,7 +124,10 @@ impl Container {
     fn go_on(&mut self, left: &ContainerCursor, start: &Start) -> Result<Opened, SourceError> {
         let opened = match (&left.file, self.file()) {
             (Some(cursor), Some(file)) => self.read(file, Some(&Cursor::File(cursor.clone())), start),
-            (Some(_), None) => self.ask(Some(left.newest().map_or(left.looked, just_after)), &Recent::default()),
+            (Some(_), None) => {
+                self.check()?;
+                self.ask(Some(left.newest().map_or(left.looked, just_after)), &Recent::default())
+            }
             (None, _) => self.ask(Some(left.recent.since().unwrap_or(left.looked)), &left.recent),
         }?;
         Ok(Opened { is_first: false, ..opened })
@@ -173,13 +172,26 @@ impl Container {
         let mut gaps = Vec::new();
         if !known.is_empty() {
             begun = beginning(&mut output).map_err(|source| self.unreadable(source))?;
-            let why = "rotated away, or cut".to_owned();
-            gaps.extend((!known.knows_the_first(&begun)).then_some(Gap { bytes: None, why }));
+            if !known.knows_the_first(&begun) {
+                self.check()?;
+                gaps.push(Gap { bytes: None, why: "rotated away, or cut".to_owned() });
+            }
         }
         let (stamped, noted) = Stamped::new(io::Cursor::new(begun).chain(output), known.clone());
         self.reading = Reading::Engine(ended, noted);
         let part = Part { stream: Box::new(stamped), wire: Some(Wire::Compose), ending: Ending::Whole };
-        Ok(Opened { parts: vec![part], gaps, marks: Marks::new(), is_first: true, is_undated: false })
+        let (before, marks) = (Vec::new(), Marks::new());
+        Ok(Opened { parts: vec![part], before, gaps, marks, is_first: true, is_undated: false })
+    }
+
+    /// Whether the engine would say what the container logs. What it says instead comes among the lines, and is none of them:
+    /// so it is asked before anybody sees it, where something looks as if the container was gone.
+    fn check(&self) -> Result<(), SourceError> {
+        match self.compose.why_no_logs(self.id()) {
+            None => Ok(()),
+            Some(StackError::Child(refused)) => Err(self.understood(refused)),
+            Some(why) => Err(why.into()),
+        }
     }
 
     /// Where the file is left, or what the engine said last. Fails unless all of what was being read has been read.
@@ -286,7 +298,8 @@ impl Source for Gone {
 
     fn open(&mut self, _: Option<&Cursor>, _: &Start) -> Result<Opened, SourceError> {
         let gaps = vec![self.left.gap("container removed")];
-        Ok(Opened { parts: Vec::new(), gaps, marks: Marks::new(), is_first: false, is_undated: false })
+        let (parts, before, marks) = (Vec::new(), Vec::new(), Marks::new());
+        Ok(Opened { parts, before, gaps, marks, is_first: false, is_undated: false })
     }
 
     fn close(&mut self, _: u64, _: Marks) -> Result<Cursor, SourceError> {

@@ -179,7 +179,8 @@ impl Source for Unit {
         (self.ended, self.looked, self.last) = (ended, start.now, left.and_then(|left| left.last));
         let part = Part { stream: Box::new(output), wire: Some(Wire::Journal), ending: Ending::Whole };
         let gaps = gap.into_iter().collect();
-        Ok(Opened { parts: vec![part], gaps, marks: Marks::new(), is_first, is_undated: false })
+        let (before, marks) = (Vec::new(), Marks::new());
+        Ok(Opened { parts: vec![part], before, gaps, marks, is_first, is_undated: false })
     }
 
     fn left_at(&mut self, cursor: String) {

@@ -18,6 +18,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use error::SourceError;
+pub(crate) use stdin::NAME as STDIN;
 
 use crate::chunk::Ending;
 use crate::formats::Zone;
@@ -53,8 +54,13 @@ pub(crate) trait Source: Send {
     /// Where it is left after all of what was opened has been taken in, of the last part `taken` bytes.
     ///
     /// # Errors
-    /// What was opened ended badly: what was read is not all that there is.
+    /// What was opened ended badly, so that nothing of it can be believed.
     fn close(&mut self, taken: u64, marks: Marks) -> Result<Cursor, SourceError>;
+
+    /// Why it could be read only in part, where that is so though it was closed well. To be asked behind [`Source::close`].
+    fn shortfall(&mut self) -> Option<SourceError> {
+        None
+    }
 }
 
 /// What to read where nothing is known of a source yet.
@@ -72,6 +78,9 @@ pub(crate) struct Start {
 pub(crate) struct Opened {
     /// Streams, in the order in which they were written: the rest of a file that was rotated away, then the new one.
     pub(crate) parts: Vec<Part>,
+    /// The lines right before the first of these, as far as an earlier run has read them and they can be had: the first stream
+    /// may go on with the record that they end with.
+    pub(crate) before: Vec<u8>,
     /// What was lost, as far as that can be told.
     pub(crate) gaps: Vec<Gap>,
     /// Where its lanes were left.

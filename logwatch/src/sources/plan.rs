@@ -9,6 +9,7 @@ use shipshape_core::config::{App, Config, LogwatchSection};
 
 use super::absent::Absent;
 use super::compose::{self, ALL};
+use super::container::PREFIX as COPY;
 use super::file::LogFile;
 use super::journal::Unit;
 use super::stdin::{NAME as STDIN_KEY, NothingComes, Piped, Stdin, piped};
@@ -105,6 +106,24 @@ pub(crate) fn gone(
     let offers_itself = named.is_nothing() && sources.iter().all(|source| source.key() != STDIN_KEY);
     let services = if offers_itself { vec![ALL.to_owned()] } else { named.services };
     compose::gone(&services, sources, known)
+}
+
+/// The copies that there are by now of the services that are read, for those who go on looking.
+///
+/// # Errors
+/// The stack does not answer, or nothing of the kind is read.
+pub(crate) fn copies(args: &SourceArgs, config: &Config, app: &App) -> Result<Vec<Box<dyn Source>>, SourceError> {
+    let named = Named::anywhere(args, config);
+    let services = if named.is_nothing() { vec![ALL.to_owned()] } else { named.services };
+    let mut copies = compose::sources(app.dir.as_deref(), &services)?;
+    // A service that has no container may get one again.
+    copies.retain(|source| is_copy(source.as_ref()));
+    Ok(copies)
+}
+
+/// Whether a source is a copy of a service.
+pub(crate) fn is_copy(source: &dyn Source) -> bool {
+    source.key().starts_with(COPY)
 }
 
 /// What offers itself where nothing is named.

@@ -14,7 +14,7 @@ use crate::chunk::Ending;
 use crate::lanes::Marks;
 
 /// The name, for people and in the state.
-pub(super) const NAME: &str = "stdin";
+pub(crate) const NAME: &str = "stdin";
 
 /// How long it may take until a pipe that nobody writes to is seen to be closed, in nanoseconds: cron closes its one while
 /// it starts us.
@@ -126,7 +126,8 @@ impl Source for Stdin {
         };
         let stream = Box::new(io::Cursor::new(begun).chain(input));
         let part = Part { stream, wire: None, ending: Ending::Whole };
-        Ok(Opened { parts: vec![part], gaps: Vec::new(), marks, is_first: false, is_undated: false })
+        let (before, gaps) = (Vec::new(), Vec::new());
+        Ok(Opened { parts: vec![part], before, gaps, marks, is_first: false, is_undated: false })
     }
 
     fn close(&mut self, _: u64, marks: Marks) -> Result<Cursor, SourceError> {

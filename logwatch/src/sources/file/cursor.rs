@@ -21,6 +21,10 @@ pub(crate) struct FileCursor {
     pub(super) is_missing: bool,
     /// Whether the file was truncated while it was read, and no copy of it was found. Still to be told.
     pub(super) is_torn: bool,
+    /// Whether it is a packed file that was named itself and ends too early: as long as it stays as it is, there is more in
+    /// it than anybody can read. States of earlier versions do not say so.
+    #[serde(default)]
+    pub(super) is_cut: bool,
 }
 
 /// A place in one generation of a log. Neither the inode nor the beginning says alone which generation a file is: inodes are

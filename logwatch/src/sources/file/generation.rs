@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 use std::fs::{File, Metadata, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::packed::{self, Survey};
 use super::siblings::is_packed;
 use super::stream;
 
-/// How much is read at once when a line's beginning is looked for from behind.
+/// How much is read at once when a line's beginning is looked for from behind, in bytes.
 const BACK: usize = 64 << 10;
 
 /// How many bytes tell generations apart.
@@ -251,6 +251,18 @@ impl Generation {
         stream::bytes(&self.file, from, length)
     }
 
+    /// The lines right before this place, as many as a record may have in most cases.
+    pub(super) fn lines_before(&self, end: u64) -> io::Result<Vec<u8>> {
+        let from = end.saturating_sub(BACK as u64);
+        let length = usize::try_from(end - from).unwrap_or(BACK);
+        if !self.is_packed {
+            return Ok(whole_lines(self.bytes(from, length)?, from == 0));
+        }
+        let mut bytes = Vec::with_capacity(length);
+        packed::unpack_from(&self.file, from)?.take(length as u64).read_to_end(&mut bytes)?;
+        Ok(whole_lines(bytes, from == 0))
+    }
+
     /// Where the last line before `end` that has one ends, but not before `from`.
     pub(super) fn end_of_lines(&self, from: u64, end: u64) -> io::Result<u64> {
         let mut end = end;
@@ -264,6 +276,15 @@ impl Generation {
         }
         Ok(from)
     }
+}
+
+/// What of these bytes are lines, where `is_all` says that they begin with one; else they begin somewhere in a line.
+fn whole_lines(mut bytes: Vec<u8>, is_all: bool) -> Vec<u8> {
+    if !is_all {
+        let begin = memchr::memchr(b'\n', &bytes).map_or(bytes.len(), |feed| feed + 1);
+        bytes.drain(..begin);
+    }
+    bytes
 }
 
 /// When a file was written last, in nanoseconds of the epoch.

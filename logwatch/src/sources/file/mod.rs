@@ -28,8 +28,6 @@ mod tests;
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -37,7 +35,7 @@ pub(crate) use cursor::FileCursor;
 use cursor::Place;
 pub(crate) use error::FileError;
 use generation::Generation;
-use packed::Readable;
+use packed::{Checked, Readable};
 use snapshot::Snapshot;
 use stream::{Stretch, Watch};
 use trace::{Plan, Rest};
@@ -66,7 +64,7 @@ enum Left {
     /// The file itself is read, from here on.
     Live { file: Generation, from: u64, watch: Watch, before: Option<Place> },
     /// A packed file that was named itself is read, from here on.
-    Packed { file: Generation, from: u64, is_cut: Arc<AtomicBool> },
+    Packed { file: Generation, from: u64, checked: Checked },
 }
 
 impl LogFile {
@@ -137,27 +135,33 @@ impl LogFile {
         (plan, is_undated): (Option<Plan>, bool),
         cursor: Option<&FileCursor>,
     ) -> Result<Opened, FileError> {
-        let mut opened =
-            Opened { parts: Vec::new(), gaps: Vec::new(), marks: Marks::new(), is_first: cursor.is_none(), is_undated };
+        let mut opened = nothing(cursor.is_none(), is_undated);
         let Some(plan) = plan else {
             self.left = Left::Settled(cursor.cloned().unwrap_or_default());
             return Ok(opened);
         };
         for rest in plan.rests.iter().filter(|rest| rest.to > rest.from) {
-            opened.parts.push(self.rest(&snapshot.olds[rest.old].generation, rest).map_err(|error| self.error(error))?);
+            let generation = &snapshot.olds[rest.old].generation;
+            if cursor.is_some() && opened.parts.is_empty() {
+                opened.before = generation.lines_before(rest.from).map_err(|error| self.error(error))?;
+            }
+            opened.parts.push(self.rest(generation, rest).map_err(|error| self.error(error))?);
         }
         opened.gaps = plan.gaps;
         let is_missing = snapshot.live.is_none();
         self.left = match (plan.live_from, snapshot.live) {
             (Some(from), Some(file)) => {
                 let (part, watch) = self.live(&file, from).map_err(|error| self.error(error))?;
+                if cursor.is_some() && opened.parts.is_empty() {
+                    opened.before = file.lines_before(from).map_err(|error| self.error(error))?;
+                }
                 opened.parts.push(part);
                 Left::Live { file, from, watch, before: plan.before }
             }
             (_, live) => {
                 let next = live.map(|live| live.place(0)).transpose().map_err(|error| self.error(error))?;
                 let at = plan.at.or_else(|| next.clone()).unwrap_or_default();
-                Left::Settled(FileCursor { at, before: plan.before, next, is_missing, is_torn: false })
+                Left::Settled(FileCursor { at, before: plan.before, next, is_missing, ..FileCursor::default() })
             }
         };
         Ok(opened)
@@ -166,15 +170,15 @@ impl LogFile {
     /// Opens a packed file that was named itself: nobody writes it, and it is no generation of anything.
     fn open_packed(&mut self, file: Generation, cursor: Option<&FileCursor>, start: &Start) -> io::Result<Opened> {
         let (is_first, is_undated) = (cursor.is_none(), cursor.is_none() && start.since.is_some());
-        let mut opened = Opened { parts: Vec::new(), gaps: Vec::new(), marks: Marks::new(), is_first, is_undated };
+        let mut opened = nothing(is_first, is_undated);
         let from = match cursor {
             Some(cursor) if file.holds(&cursor.at)? => cursor.at.offset,
             _ => 0,
         };
         if cursor.is_none_or(|cursor| from == 0 || !file.is_unchanged_since(&cursor.at)) {
-            let (stream, is_cut) = Readable::of(packed::unpack_from(&file.file, from)?);
+            let (stream, checked) = Readable::of(packed::unpack_from(&file.file, from)?);
             opened.parts.push(Part { stream: Box::new(stream), wire: self.wire, ending: Ending::Whole });
-            self.left = Left::Packed { file, from, is_cut };
+            self.left = Left::Packed { file, from, checked };
         } else {
             self.left = Left::Settled(cursor.cloned().unwrap_or_default());
         }
@@ -185,8 +189,12 @@ impl LogFile {
     fn leave(&self, taken: u64) -> io::Result<FileCursor> {
         match &self.left {
             Left::Settled(cursor) => Ok(cursor.clone()),
-            Left::Packed { file, from, .. } => {
-                Ok(FileCursor { at: file.place_when_rotated(from + taken)?, ..FileCursor::default() })
+            Left::Packed { file, from, checked } => {
+                // The line in which it ends was judged as far as it goes. If the file is whole one day, it is read again: rather
+                // twice than never.
+                let whole_lines = checked.whole_lines();
+                let at = file.place_when_rotated(from + whole_lines.unwrap_or(taken))?;
+                Ok(FileCursor { at, is_cut: whole_lines.is_some(), ..FileCursor::default() })
             }
             Left::Live { file, from, watch, before } => {
                 let (offset, before) = (watch.offset(*from, taken), before.clone());
@@ -223,7 +231,9 @@ impl LogFile {
     /// A part of an older generation. Whoever planned it has seen where its last line ends.
     fn rest(&self, generation: &Generation, rest: &Rest) -> io::Result<Part> {
         let stream: Box<dyn Read + Send> = if generation.is_packed() {
-            Box::new(packed::unpack_from(&generation.file, rest.from)?.take(rest.to - rest.from))
+            // Where it ends too early, that was told as a gap by whoever planned this.
+            let (readable, _) = Readable::of(packed::unpack_from(&generation.file, rest.from)?);
+            Box::new(readable.take(rest.to - rest.from))
         } else {
             Box::new(Stretch::of(&generation.file, rest.from, rest.to))
         };
@@ -236,6 +246,12 @@ impl LogFile {
         let stream = Box::new(Stretch::watched(&file.file, from, file.length()?.max(from), watch.clone()));
         Ok((Part { stream, wire: self.wire, ending: Ending::Open }, watch))
     }
+}
+
+/// Nothing that is new, so far.
+fn nothing(is_first: bool, is_undated: bool) -> Opened {
+    let (parts, before, gaps, marks) = (Vec::new(), Vec::new(), Vec::new(), Marks::new());
+    Opened { parts, before, gaps, marks, is_first, is_undated }
 }
 
 impl Source for LogFile {
@@ -266,12 +282,19 @@ impl Source for LogFile {
     }
 
     fn close(&mut self, taken: u64, _marks: Marks) -> Result<Cursor, SourceError> {
-        // What is whole one day is read then from where it was left before: nothing of it is known now.
-        if let Left::Packed { is_cut, .. } = &self.left
-            && is_cut.load(Ordering::Relaxed)
-        {
-            return Err(FileError::CutShort { path: self.path.clone() }.into());
-        }
         Ok(Cursor::File(self.leave(taken).map_err(|error| self.error(error))?))
+    }
+
+    fn shortfall(&mut self) -> Option<SourceError> {
+        let path = self.path.clone();
+        let error = match &self.left {
+            Left::Packed { checked, .. } => match checked.take_damage()? {
+                error if error.kind() == io::ErrorKind::UnexpectedEof => FileError::CutShort { path },
+                source => FileError::Broken { path, source },
+            },
+            Left::Settled(cursor) if cursor.is_cut => FileError::CutShort { path },
+            Left::Settled(_) | Left::Live { .. } => return None,
+        };
+        Some(error.into())
     }
 }

@@ -2,8 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use flate2::read::MultiGzDecoder;
 
@@ -43,28 +42,69 @@ pub(super) fn unpack_from(file: &Arc<File>, from: u64) -> io::Result<impl Read +
     if skipped < from { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(unpacked) }
 }
 
-/// What can be unpacked of a file that may be cut short, and a mark of whether it was.
+/// How the reading of what may be cut short or damaged went.
+#[derive(Debug, Default)]
+pub(super) struct Health {
+    /// What ended it too early.
+    damage: Option<io::Error>,
+    /// How much came before the end of the last whole line.
+    in_lines: u64,
+    /// How much came.
+    delivered: u64,
+}
+
+/// The same, for the stream and for whoever asks how it went.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Checked(Arc<Mutex<Health>>);
+
+impl Checked {
+    /// How much of the stream was whole lines, if it ended too early: the line in which it ends is there only in part.
+    pub(super) fn whole_lines(&self) -> Option<u64> {
+        let health = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        health.damage.as_ref().map(|_| health.in_lines)
+    }
+
+    /// What ended the stream too early. Told once.
+    pub(super) fn take_damage(&self) -> Option<io::Error> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).damage.take()
+    }
+}
+
+/// What can be unpacked of a file that may be cut short or damaged: there it ends, as if that was its end.
 pub(super) struct Readable<R> {
     inner: R,
-    is_cut: Arc<AtomicBool>,
+    checked: Checked,
 }
 
 impl<R: Read> Readable<R> {
-    /// Of this; the mark is there for whoever asks when it was read.
-    pub(super) fn of(inner: R) -> (Self, Arc<AtomicBool>) {
-        let is_cut = Arc::new(AtomicBool::new(false));
-        (Self { inner, is_cut: is_cut.clone() }, is_cut)
+    /// Of this; and where it is noted how it went.
+    pub(super) fn of(inner: R) -> (Self, Checked) {
+        let checked = Checked::default();
+        (Self { inner, checked: checked.clone() }, checked)
     }
 }
 
 impl<R: Read> Read for Readable<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        match self.inner.read(into) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                self.is_cut.store(true, Ordering::Relaxed);
+        // In the steps of a survey: in the step that meets damage nothing comes out, so other steps would give another end.
+        let room = into.len().min(READ);
+        let mut health = self.checked.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if health.damage.is_some() {
+            return Ok(0);
+        }
+        match self.inner.read(&mut into[..room]) {
+            Err(error) if is_damage(&error) => {
+                health.damage = Some(error);
                 Ok(0)
             }
-            read => read,
+            Ok(read) => {
+                if let Some(feed) = memchr::memrchr(b'\n', &into[..read]) {
+                    health.in_lines = health.delivered + feed as u64 + 1;
+                }
+                health.delivered += read as u64;
+                Ok(read)
+            }
+            other => other,
         }
     }
 }

@@ -29,6 +29,7 @@ struct Seen {
     bytes: Vec<u8>,
     gaps: Vec<Gap>,
     is_undated: bool,
+    failure: Option<SourceError>,
 }
 
 impl Seen {
@@ -110,6 +111,7 @@ fn read(source: &mut LogFile, cursor: Option<&Cursor>, start: &Start) -> Result<
         taken = take(part, &mut seen.bytes).unwrap();
     }
     let cursor = source.close(taken, opened.marks)?;
+    seen.failure = source.shortfall();
     let kept = serde_json::to_vec(&cursor).unwrap();
     Ok((seen, serde_json::from_slice(&kept).unwrap()))
 }
@@ -283,6 +285,20 @@ fn a_first_line_that_all_generations_have_decides_nothing() {
 }
 
 #[test]
+fn a_copy_is_finished_though_the_file_that_was_emptied_begins_alike_and_was_moved_away_too() {
+    let banner = "# time level message\n".repeat(60);
+    let mut log = Log::with(&banner);
+    assert_eq!(log.run().text(), banner);
+    log.append("", "one\n");
+    log.copy_and_truncate(".2");
+    log.append("", &format!("{banner}two\n"));
+    log.rename("", ".1");
+    log.append("", &format!("{banner}three\n"));
+    let seen = log.run();
+    assert_eq!((seen.text(), seen.gaps.len()), (format!("one\n{banner}two\n{banner}three\n"), 0));
+}
+
+#[test]
 fn a_copy_that_somebody_made_is_not_read() {
     let mut log = read_log();
     log.append("", "three, a longer line\n");
@@ -293,15 +309,56 @@ fn a_copy_that_somebody_made_is_not_read() {
 }
 
 #[test]
-fn what_was_there_before_the_first_look_stays_unread() {
+fn what_was_there_before_the_first_look_stays_unread_unless_everything_is_asked_for() {
     let mut log = Log::with("two\n");
     log.append(".1", "one\n");
     log.append(".2", "zero\n");
-    assert_eq!(log.run().text(), "two\n");
+    assert_eq!(log.look().unwrap().0.text(), "zero\none\ntwo\n");
+    log.start.since = Some(log.start.now - chrono::TimeDelta::hours(1));
+    assert_eq!(log.run().text(), "two\n", "its lines say no time");
     log.rename(".1", ".2");
     log.rename("", ".1");
     log.append("", "three\n");
     assert_eq!(log.run().text(), "three\n");
+}
+
+#[test]
+fn from_the_start_all_generations_are_read_in_order_and_each_line_once_afterwards() {
+    for has_live in [true, false] {
+        let mut log = Log::new();
+        log.append(".3", "one\n");
+        log.pack(".3");
+        log.append(".2", "two\n");
+        log.pack(".2");
+        log.append(".1", "three\n");
+        log.append("", if has_live { "four\n" } else { "" });
+        let seen = log.run();
+        let live = if has_live { "four\n" } else { "" };
+        assert_eq!((seen.text(), seen.gaps.len()), (format!("one\ntwo\nthree\n{live}"), 0));
+        assert_eq!(log.run().text(), "");
+        log.append("", "five\n");
+        assert_eq!(log.run().text(), "five\n");
+        for (from, to) in [(".3.gz", ".4.gz"), (".2.gz", ".3.gz"), (".1", ".2"), ("", ".1")] {
+            log.rename(from, to);
+        }
+        log.pack(".2");
+        log.append("", "six\n");
+        let seen = log.run();
+        assert_eq!((seen.text().as_str(), seen.gaps.len()), ("six\n", 0));
+    }
+}
+
+#[test]
+fn from_the_start_what_can_be_read_of_a_generation_that_is_cut_short_is_read_and_the_rest_is_a_gap() {
+    let mut log = Log::with("four\n");
+    let packed = gz(&b"a line of which the end is lost\n".repeat(10_000));
+    fs::write(log.name(".2.gz"), &packed[..packed.len() - 9]).unwrap();
+    log.append(".1", "three\n");
+    let seen = log.run();
+    assert!(seen.text().starts_with("a line of which") && seen.text().ends_with("three\nfour\n"));
+    assert!(seen.why().len() == 1 && seen.why()[0].ends_with("app.log.2.gz is cut short"), "{:?}", seen.why());
+    let again = log.run();
+    assert_eq!((again.text().as_str(), again.gaps.len()), ("", 0));
 }
 
 #[test]

@@ -336,7 +336,8 @@ fn find(place: &Place, olds: &[Old], may_be: impl Fn(&Generation) -> bool) -> io
 }
 
 /// Which of these generations is that of the cursor: by its inode, else the oldest that holds the place. If somebody made copies
-/// of it while it grew, the last of them.
+/// of it while it grew, the last of them. The inode says nothing where an older one holds the place too and is no beginning of
+/// this: the file was copied, emptied, and filled again with the same first lines.
 fn find_anchor(at: &Place, olds: &[Old], newer: &[usize]) -> io::Result<Option<usize>> {
     let mut found: Option<usize> = None;
     for number in newer {
@@ -344,15 +345,15 @@ fn find_anchor(at: &Place, olds: &[Old], newer: &[usize]) -> io::Result<Option<u
         if !generation.holds(at)? {
             continue;
         }
-        if generation.is_inode_of(at) {
-            return Ok(Some(*number));
-        }
         let goes_on = match found {
             Some(before) => generation.has_ends(&olds[before].generation.place_of_end()?)?,
             None => true,
         };
         if goes_on {
             found = Some(*number);
+            if generation.is_inode_of(at) {
+                break;
+            }
         }
     }
     Ok(found)

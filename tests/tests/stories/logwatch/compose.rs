@@ -226,6 +226,49 @@ fn a_log_that_only_the_engine_may_read_is_asked_of_the_engine() {
     read.until(200, &project);
 }
 
+/// The orders that were shown as errors, each with how often.
+fn orders(lines: &str) -> BTreeMap<&str, u32> {
+    let mut orders = BTreeMap::new();
+    for order in lines.lines().filter_map(|line| line.split("ERROR: order ").nth(1)?.split('"').next()) {
+        *orders.entry(order).or_default() += 1;
+    }
+    orders
+}
+
+#[test]
+fn follow_sees_copies_that_come_later_or_are_made_anew_and_goes_on_when_one_goes() {
+    for logging in ["{ driver: json-file }", "{ driver: local }"] {
+        let project = writing(logging, 1);
+        let words = ["follow", "--service", "app", "--max-errors", "100000"];
+        let following = project.launch("logwatch").args(&words).start();
+        sleep(Duration::from_secs(3));
+        burst(&project);
+        project.compose("up --detach --wait --scale app=2 --no-recreate");
+        burst(&project);
+        sleep(Duration::from_secs(8));
+        project.compose("up --detach --wait --scale app=2 --force-recreate --timeout 1");
+        burst(&project);
+        sleep(Duration::from_secs(8));
+        project.compose("up --detach --wait --scale app=1 --timeout 1");
+        sleep(Duration::from_secs(8));
+        burst(&project);
+        sleep(Duration::from_secs(3));
+        following.signal("INT");
+        let followed = following.wait();
+        let stdout = followed.stdout();
+        // The report is the last line, and has a sample of the orders in it.
+        let (lines, _) = stdout.trim_end().rsplit_once('\n').unwrap();
+        let orders = orders(lines);
+        let twice: Vec<_> = orders.iter().filter(|(_, times)| **times > 1).collect();
+        assert_eq!((orders.len(), twice), (50 + 100 + 100 + 50, vec![]), "{logging}: {followed}");
+        for event in [r#""event":"added","source":"app-2""#, r#""event":"gone","source":"app-2""#] {
+            assert!(lines.contains(event), "{logging}: {event} in {followed}");
+        }
+        // What the engine says of a container that is gone is no line of it.
+        assert!(!lines.contains(r#""text":"Error response"#), "{logging}: {followed}");
+    }
+}
+
 #[test]
 fn two_runs_an_hour_apart_take_each_line_once_and_a_burst_is_one_mail_and_its_end_one_more() {
     let smtp = Smtp::new();

@@ -94,6 +94,72 @@ fn a_state_that_makes_no_sense_is_put_aside_and_one_that_cannot_be_written_is_to
 }
 
 #[test]
+fn the_state_of_a_newer_logwatch_is_left_alone_and_the_run_judges_and_alerts_all_the_same() {
+    let host = host_with("app.log", &laravel("ERROR", 0, 20));
+    let smtp = Smtp::new();
+    host.configure("", &format!("[logwatch]\nfiles = [\"app.log\"]\n{}", smtp.section("plain")));
+    let state = host.path("state/logwatch-site.json");
+    let newer = r#"{"version":99,"cursors":{"file:/x":{"novel":1}}}"#;
+    host.run("logwatch", &["--from-start", "--max-errors", "100"]).exits_with(Exit::Ok);
+    fs::write(&state, newer).unwrap();
+    smtp.mails();
+    let bad = host.run("logwatch", &["--from-start", "--max-errors", "10"]).exits_with(Exit::Critical);
+    assert_eq!(bad.warns_of("state.newer").data()["errors"], 20);
+    assert_eq!(smtp.mails().len(), 1);
+    let calm = host.run("logwatch", &["--from-start", "--max-errors", "100"]).exits_with(Exit::Unknown);
+    assert!(!calm.report()["summary"].as_str().unwrap().contains("all is well"), "{calm}");
+    assert_eq!(fs::read_to_string(&state).unwrap(), newer);
+    assert!(!host.path("state/logwatch-site.json.bad").exists());
+}
+
+#[test]
+fn what_can_be_read_of_a_packed_log_that_is_cut_short_is_judged_and_the_rest_is_told() {
+    let host = host_with("old.log", &laravel("ERROR", 0, 5000));
+    shell(&format!("cd '{}' && gzip old.log && truncate --size=-20 old.log.gz", host.app("").display()));
+    let log = host.app("old.log.gz").display().to_string();
+    let cut = host.run("logwatch", &[&log, "--from-start", "--max-errors", "10"]).exits_with(Exit::Critical);
+    let errors = cut.data()["errors"].as_u64().unwrap();
+    assert!((1000..5000).contains(&errors), "{cut}");
+    assert!(cut.data()["gaps"][0]["why"] == "cut short", "{cut}");
+    let again = host.run("logwatch", &[&log, "--max-errors", "10"]).exits_with(Exit::Unknown);
+    assert!(again.fails_with("file.cut_short").data()["errors"].is_null(), "each line once");
+    let piped = format!("cat '{log}' | logwatch - --max-errors 1000000");
+    let piped = host.sh(&piped).exits_with(Exit::Unknown);
+    assert!(piped.data()["errors"].as_u64() >= Some(1000), "{piped}");
+}
+
+#[test]
+fn from_the_start_a_log_is_read_with_all_that_it_was_rotated_into_and_then_each_line_once() {
+    let host = host_with("app.log", &laravel("ERROR", 6, 3));
+    host.write("app.log.2", &laravel("ERROR", 0, 3));
+    host.write("app.log.1", &laravel("ERROR", 3, 3));
+    shell(&format!("gzip '{}'", host.app("app.log.2").display()));
+    let log = host.app("app.log").display().to_string();
+    let errors = |finished: crate::harness::Finished| finished.exits_with(Exit::Ok).number_of("errors");
+    assert_eq!(errors(host.run("logwatch", &[&log, "--from-start", "--max-errors", "10"])), 9);
+    shell(&format!(
+        "cd '{}' && mv app.log.2.gz app.log.3.gz && mv app.log.1 app.log.2 && mv app.log app.log.1",
+        host.app("").display()
+    ));
+    append(&host, "app.log", &laravel("ERROR", 9, 2));
+    assert_eq!(errors(host.run("logwatch", &[&log, "--from-start", "--max-errors", "10"])), 2);
+}
+
+#[test]
+fn a_trace_that_is_written_while_a_run_looks_is_one_error() {
+    let trace = "[2026-11-20 02:00:00] production.ERROR: no {\"exception\":\"[object] (Error(code: 0): no at /srv/a.php:3)\n\
+                 [stacktrace]\n#0 /srv/a.php(3): run()\n#1 {main}\n\"}\n";
+    let (head, frames) = trace.split_at(trace.find("#0").unwrap());
+    let host = host_with("app.log", head);
+    let log = host.app("app.log").display().to_string();
+    let counted = |finished: crate::harness::Finished| (finished.number_of("errors"), finished.number_of("records"));
+    assert_eq!(counted(host.run("logwatch", &[&log, "--from-start", "--max-errors", "9"])), (1, 1));
+    append(&host, "app.log", frames);
+    let rest = host.run("logwatch", &[&log, "--max-errors", "9"]).exits_with(Exit::Ok);
+    assert_eq!(counted(rest), (0, 0), "the frames belong to what was counted");
+}
+
+#[test]
 fn a_pattern_that_explodes_is_refused_by_its_name() {
     let host = host_with("app.log", "x\n");
     host.configure("", "[logwatch]\nfiles = [\"app.log\"]\n[[logwatch.pattern]]\nname = \"bomb\"\npattern = '((a{1000}){1000}){1000}'\n");

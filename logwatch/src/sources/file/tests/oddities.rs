@@ -62,23 +62,40 @@ fn a_packed_file_that_is_named_itself_is_read_once() {
 }
 
 #[test]
-fn of_a_packed_file_that_is_cut_short_what_is_there_is_seen_and_nothing_is_believed() {
+fn of_a_packed_file_that_is_cut_short_what_is_there_is_read_once_and_it_is_told_as_long_as_it_is_so() {
+    let text: Vec<u8> = (0..5000).flat_map(|number| format!("line {number}\n").into_bytes()).collect();
+    let whole = gz(&text);
+    for cut in [0, 5, whole.len() / 2, whole.len() - 4] {
+        let mut log = Log::new();
+        log.path = log.name(".1.gz");
+        fs::write(&log.path, &whole[..cut]).unwrap();
+        let seen = log.run();
+        let read = seen.bytes.len();
+        assert!(text.starts_with(&seen.bytes) && (read > 0) == (cut > 5), "{read} bytes of {cut}");
+        assert!(matches!(seen.failure, Some(SourceError::File(FileError::CutShort { .. }))), "with {cut} bytes");
+        let again = log.run();
+        assert_eq!(again.text(), "", "what was read is not read again");
+        assert!(matches!(again.failure, Some(SourceError::File(FileError::CutShort { .. }))), "with {cut} bytes");
+        // Once it is whole, it goes on with the line that was there only in part.
+        fs::write(&log.path, &whole).unwrap();
+        let rest = log.run();
+        let whole_lines = text[..read].iter().rposition(|byte| *byte == b'\n').map_or(0, |feed| feed + 1);
+        assert!(rest.bytes == text[whole_lines..] && rest.failure.is_none(), "with {cut} bytes");
+    }
+}
+
+#[test]
+fn of_a_packed_file_that_is_damaged_what_comes_before_is_read() {
     let mut log = Log::new();
     log.path = log.name(".1.gz");
-    let text = b"line\n".repeat(1000);
+    let text: Vec<u8> = (0..200_000).flat_map(|number| format!("line {number}\n").into_bytes()).collect();
     let whole = gz(&text);
-    for cut in [0, 5, whole.len() - 4] {
-        fs::write(&log.path, &whole[..cut]).unwrap();
-        let mut source = LogFile::new(&log.path);
-        let opened = source.open(None, &log.start).unwrap();
-        let mut seen = Vec::new();
-        let taken = take(opened.parts.into_iter().next().unwrap(), &mut seen).unwrap();
-        assert_eq!(seen.len(), if cut > 5 { text.len() } else { 0 });
-        let refused = source.close(taken, opened.marks).unwrap_err();
-        assert!(matches!(refused, SourceError::File(FileError::CutShort { .. })), "{refused}");
-    }
-    fs::write(&log.path, &whole).unwrap();
-    assert_eq!(log.run().text().len(), text.len());
+    let half = whole.len() / 2;
+    fs::write(&log.path, [&whole[..half], &[0xff; 40], &whole[half..]].concat()).unwrap();
+    let seen = log.run();
+    assert!(seen.bytes.len() > text.len() / 4 && text.starts_with(&seen.bytes), "{} bytes", seen.bytes.len());
+    assert!(matches!(seen.failure, Some(SourceError::File(FileError::Broken { .. }))), "{:?}", seen.failure);
+    assert_eq!(log.run().text(), "");
 }
 
 #[test]
