@@ -117,6 +117,10 @@ impl Explain for HttpError {
             Self::Timeout { host, .. } | Self::Connection { host, .. } => {
                 format!("check that {host} can be reached from here")
             }
+            // What has not begun yet, or is long over, to us: mostly it is our clock that is wrong.
+            Self::Tls { reason, .. } if reason.contains("not valid yet") || reason.contains("expired") => {
+                "is the clock of this machine right? timedatectl".to_owned()
+            }
             Self::Tls { .. } => "name the authority that signed its certificate: ca_file".to_owned(),
             Self::Protocol { .. } => "check the port".to_owned(),
         }
@@ -195,6 +199,12 @@ impl Client {
     pub fn get(&self, url: &str) -> Result<Answer, HttpError> {
         let host = host_of(url)?;
         self.answer(self.agent.get(url).call(), &host)
+    }
+
+    /// Asks for the headers of what is at a URL.
+    pub fn head(&self, url: &str) -> Result<Answer, HttpError> {
+        let host = host_of(url)?;
+        self.answer(self.agent.head(url).call(), &host)
     }
 
     /// Sends bytes to a URL.

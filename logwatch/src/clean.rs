@@ -1,4 +1,7 @@
 //! What does not belong into a line and hides what does: colours, carriage returns, zero bytes.
+//!
+//! Nothing else goes: what a program wrote is shown as it was written, and what a terminal would make of it is the concern of
+//! whoever prints it. Most logs need none of this, which is seen before anything is copied.
 
 /// What kinds of bytes there are: seen in one pass, so that text, which nearly everything is, is gone through no further.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

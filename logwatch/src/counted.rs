@@ -1,4 +1,7 @@
 //! Shapes of messages, from all sources, gathered under templates.
+//!
+//! A shape is what one run tells apart, cheaply, while it reads; a template is what people see, with a number that stays from
+//! run to run. Many shapes may be of one template, and only when all have been looked at is it known which are.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

@@ -1,4 +1,12 @@
 //! A stream read by all processors at once: pieces of whole lines, each by whoever is free.
+//!
+//! A piece begins with a record wherever that can be, so that none needs to know of another; each worker counts for itself, and
+//! what they counted is added at the end. Nothing is handed from thread to thread: whoever has done with a piece reads the next
+//! one, and only reading has to wait for others.
+//!
+//! For a line, little is done: its head is read, and it is asked whether it begins a record. For a record that states a level
+//! below those that are told apart, and in which nothing else is to be found, even less: it is counted. Whatever costs more is
+//! asked of the few others.
 
 mod garbage;
 #[cfg(test)]
@@ -85,7 +93,8 @@ fn plain<'a, R: Read + Send>(
     together(chunks, first, workers, origin, criteria)
 }
 
-/// Reads with several workers, who take turns at the stream.
+/// Reads with several workers, who take turns at the stream. Which piece comes to whom is chance, and must not show: places are
+/// told by the number of the piece, and sums do not depend on the order.
 fn together<R: Read + Send>(
     chunks: &mut Chunks<R>,
     first: Piece,
@@ -98,6 +107,7 @@ fn together<R: Read + Send>(
         let mut worker = Worker::new(Examiner::new(criteria, None), origin);
         let mut piece = Piece::default();
         loop {
+            // Reading a piece takes a small part of the time that looking at it does: hardly anybody waits here.
             let mut turn = stream.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(first) = turn.1.take() {
                 piece = first;
@@ -127,7 +137,9 @@ fn together<R: Read + Send>(
 struct Worker<'a> {
     examiner: Examiner<'a>,
     origin: Origin,
+    /// The lines of a piece that had to be cleaned; kept, like the next, so that no piece needs new memory.
     cleaned: Vec<u8>,
+    /// Where secrets may be in a piece.
     telltales: Vec<usize>,
     wanted: Wanted,
 }
@@ -149,7 +161,7 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// One piece: its records are whole.
+    /// One piece: its records are whole. Lines that are no text are counted as they came, and records are made of clean lines.
     fn piece(&mut self, piece: &Piece) {
         self.examiner.tally.bytes += piece.bytes.len() as u64;
         self.examiner.tally.cut_lines += piece.cut_lines;
@@ -231,10 +243,12 @@ impl Records<'_> {
         let behind = self.telltales.iter().take_while(|offset| **offset < end).count();
         let (telltales, rest) = self.telltales.split_at(behind);
         self.telltales = rest;
+        // Also where no record is being read: the end of one that an earlier run counted may be long as well.
         let end = self.enough.take().unwrap_or(end);
         let Some((start, head)) = self.start.take() else { return };
         let may_leak = telltales.first().is_some_and(|offset| *offset < end);
         let may_match = wanted.is_within(self.bytes, start, end, &examiner.criteria().patterns);
+        // Nothing can be found in it, and what it says of itself is told by its head.
         let stated = head.and_then(|head| head.level).filter(|_| !may_leak && !may_match);
         if stated.is_some_and(|level| examiner.is_counted(level)) {
             return;

@@ -108,7 +108,8 @@ fn part<T: serde::de::DeserializeOwned + Default>(table: &toml::Table, name: &st
 
 /// Paths in the file are relative to the file's folder, but for those below the application's (`files`, `sqlite`).
 fn resolve(path: PathBuf, sections: Sections) -> Config {
-    let Sections { mut app, mut store, backup, mut restore, mut database, logwatch, mut alert } = sections;
+    let Sections { mut app, mut store, backup, mut restore, mut database, logwatch, mut certrenew, mut alert } =
+        sections;
     let folder = path.parent().unwrap_or(Path::new("/"));
     let passwords = database.values_mut().map(|section| &mut section.password_file);
     let files = [&mut app.dir, &mut store.recipients_file, &mut restore.identity_file].into_iter().chain(passwords);
@@ -116,9 +117,10 @@ fn resolve(path: PathBuf, sections: Sections) -> Config {
         *stated = folder.join(&*stated);
     }
     alert.below(folder);
+    certrenew.below(folder);
     // What has a scheme is a URL; all else is the path of a folder.
     store.url = store.url.map(|url| if url.contains("://") { url } else { joined(folder, url) });
-    Config { path: Some(path), app, store, backup, restore, database, logwatch, alert }
+    Config { path: Some(path), app, store, backup, restore, database, logwatch, certrenew, alert }
 }
 
 /// The path as text; left as it is when the folder's name is not UTF-8.
@@ -253,7 +255,11 @@ identity_file = "identity.txt"
             ("[backup]\none-file-system = true", "one-file-system", "did you mean `one_file_system`?"),
             ("[restore]\nqqq = 1", "qqq", "here may stand: identity_file, drill"),
             ("app.dri = 'x'", "dri", "did you mean `dir`?"),
-            ("[zzz]\nx = 'x'", "zzz", "here may stand: app, store, backup, restore, database, logwatch, alert"),
+            (
+                "[zzz]\nx = 'x'",
+                "zzz",
+                "here may stand: app, store, backup, restore, database, logwatch, certrenew, alert",
+            ),
             ("[[logwatch.pattern]]\nname = 'x'\npatern = 'x'", "patern", "did you mean `pattern`?"),
             ("[alert]\nremnd = []", "remnd", "did you mean `remind`?"),
             ("[alert.mail]\npassword = 'x'", "password", "did you mean `password_env`?"),

@@ -2,6 +2,7 @@
 
 mod alert;
 mod app;
+mod certrenew;
 mod error;
 mod file;
 mod logwatch;
@@ -16,6 +17,7 @@ pub use alert::{
     AlertSection, Login, MailSection, MailTls, PingSection, Place, UrlSource, WebhookKind, WebhookSection,
 };
 pub use app::{App, COMPOSE_FILES};
+pub use certrenew::{CertificateSection, CertrenewSection, ChallengeKind, InstallKind, KeyKind, PreflightKind};
 pub use error::ConfigError;
 pub use logwatch::{IgnoreSection, LogwatchSection, PatternSection};
 
@@ -36,6 +38,8 @@ pub struct Config {
     pub database: BTreeMap<String, DatabaseSection>,
     /// Whose logs are read, and what in them is too much.
     pub logwatch: LogwatchSection,
+    /// Which certificates there are, and who serves them.
+    pub certrenew: CertrenewSection,
     /// Who is told when something is wrong.
     pub alert: AlertSection,
 }
@@ -50,6 +54,7 @@ struct Sections {
     restore: RestoreSection,
     database: BTreeMap<String, DatabaseSection>,
     logwatch: LogwatchSection,
+    certrenew: CertrenewSection,
     alert: AlertSection,
 }
 

@@ -1,6 +1,9 @@
 //! Lines that are one object of JSON: pino, bunyan, zap, Google Cloud, logstash, Monolog, `MongoDB`, Serilog, Caddy, Traefik.
 //!
 //! Only keys at the top count: what a user typed lies in strings, and a string is skipped as a whole. Nothing is decoded.
+//!
+//! A line that is cut, or no JSON from somewhere on, says what it says up to there: a line that a full disk has cut is still
+//! the error that it was.
 
 use super::{Format, Head, access, near, text, word};
 use crate::level::Level;
@@ -127,6 +130,11 @@ pub(super) fn head(line: &[u8]) -> Option<Head> {
     if let Some(level) = level_first(line).filter(|level| *level < Level::Warning) {
         return Some(Head::new(Format::Json, Some(level), 0));
     }
+    by_fields(line)
+}
+
+/// The same, field by field.
+pub(super) fn by_fields(line: &[u8]) -> Option<Head> {
     let mut seen = Seen::default();
     let mut fields = Fields::of(line);
     // A brace alone may be part of anything; with a key behind it, it is a record.
@@ -193,12 +201,14 @@ impl Seen {
         }
     }
 
+    /// The first one that is a text: some programs put an object there.
     fn message(&mut self, field: &Field<'_>) {
         if let (Value::Text(_), 0) = (field.value, self.message) {
             self.message = field.at;
         }
     }
 
+    /// What all fields together say. Of a request, the status says more than a level with which all are written.
     fn head(&self) -> Head {
         let message = if self.message > 0 { self.message } else { self.error };
         match (self.level, self.status) {
@@ -235,12 +245,13 @@ fn by_number(key: &[u8], number: u32) -> Level {
     }
 }
 
-/// A small whole number at the beginning of a text.
+/// A small whole number at the beginning of a text: of seven digits at most, as no level has more and none must run over.
 fn number(text: &[u8]) -> Option<u32> {
     let digits = text.iter().take(7).take_while(|byte| byte.is_ascii_digit());
     digits.map(|digit| u32::from(digit - b'0')).reduce(|number, digit| number * 10 + digit)
 }
 
+/// The status of an answer; some write it as a text.
 fn status(value: Value<'_>) -> Option<u16> {
     let (Value::Text(text) | Value::Other(text)) = value;
     access::status(text)

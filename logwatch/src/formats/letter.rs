@@ -21,6 +21,19 @@ pub(super) fn head(line: &[u8]) -> Option<Head> {
     })
 }
 
+/// A request as uvicorn writes it, `INFO:     10.0.0.9:41389 - "GET / HTTP/1.1" 200 OK`: most lines of those who have it are
+/// such, and no other form begins so. [`head`] says the same of them.
+pub(super) fn request(line: &[u8]) -> Option<Head> {
+    const BEGINNING: &[u8] = b"INFO:     ";
+    let has_address = line.starts_with(BEGINNING) && line.get(BEGINNING.len()).is_some_and(u8::is_ascii_digit);
+    // What is no address may be a process, and then a name: `12 --- name`, `12#0: name`.
+    let is_process = |rest: &[u8]| rest.iter().find(|byte| !byte.is_ascii_digit()).is_none_or(|byte| *byte != b'.');
+    if !has_address || is_process(&line[BEGINNING.len()..]) {
+        return None;
+    }
+    access::in_message(line, BEGINNING.len())
+}
+
 /// What few lines begin with.
 fn rarely(line: &[u8], length: usize) -> Option<Head> {
     match line.get(length) {

@@ -149,7 +149,9 @@ pub(crate) fn head(line: &[u8]) -> Option<Head> {
     match *line.first()? {
         b'<' => syslog::with_priority(line),
         b'N' if line.starts_with(php::MESSAGE) => Some(php::message(line)),
-        b'A'..=b'Z' => syslog::without_priority(line).or_else(|| unwrapped(line, Nesting::Outer)),
+        b'A'..=b'Z' => {
+            letter::request(line).or_else(|| syslog::without_priority(line)).or_else(|| unwrapped(line, Nesting::Outer))
+        }
         _ => unwrapped(line, Nesting::Outer),
     }
 }

@@ -1,4 +1,11 @@
 //! Times at the beginning of a line, in all the forms in which programs write them.
+//!
+//! Whether a line begins with a time is asked of nearly every line, and what time that is of few. So a form is told by its
+//! first few bytes, nothing is tried twice, and whether there is such a day is left to whoever makes a moment of it: what is
+//! written as a time is one, and a 31st of February must not make two records one.
+//!
+//! Sources: RFC 3339; ISO 8601-1, 5.2 to 5.4, with its basic forms; RFC 3164, 4.1.2; RFC 7231, 7.1.1.1, for what begins with
+//! the day of the week; and what the programs named below write where nobody has set up anything else.
 
 /// A time, as it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +39,8 @@ pub(super) struct Civil {
     pub(super) offset: Option<i32>,
 }
 
-/// Abbreviations of zones that mean one thing in almost all logs, in minutes east of UTC.
+/// Abbreviations of zones that mean one thing in almost all logs, in minutes east of UTC. Those with two meanings that are both
+/// common are left out, as `IST`: a time that is hours wrong is worse than one in the zone that the owner has set.
 fn zone(name: &[u8]) -> Option<i32> {
     Some(match name {
         b"UTC" | b"GMT" | b"WET" => 0,
@@ -331,6 +339,7 @@ impl Reader<'_> {
         }
     }
 
+    /// An offset in hours and minutes. Not every sign begins one: programs put a dash between a time and a name.
     fn numeric_offset(&mut self, blank: usize, sign: u8) -> Option<i32> {
         // `- name` and `-1 x` are no offsets: what was read is given back.
         let start = self.at;
@@ -351,6 +360,7 @@ impl Reader<'_> {
         i32::try_from(hours * 3600 + minutes * 60).ok()
     }
 
+    /// An offset by the name of its zone. A word in capitals is more often the level.
     fn named_offset(&mut self, blank: usize) -> Option<i32> {
         let rest = &self.text[self.at + blank..];
         let length = rest.iter().take(5).take_while(|byte| byte.is_ascii_uppercase()).count();

@@ -317,6 +317,61 @@ const PIECES: [&str; 48] = [
     "=",
 ];
 
+/// The head in the full order of all formats, without the short ways to what most lines are.
+fn in_full_order(line: &[u8]) -> Option<Head> {
+    let unwrapped = |line: &[u8]| match line.first()? {
+        b'{' => json::by_fields(line),
+        b'0'..=b'9' => server::redis(line).or_else(|| text::dated(line, Nesting::Outer)).or_else(|| access::head(line)),
+        _ => unwrapped(line, Nesting::Outer),
+    };
+    match line.first()? {
+        b'<' => syslog::with_priority(line),
+        b'N' if line.starts_with(php::MESSAGE) => Some(php::message(line)),
+        b'A'..=b'Z' => syslog::without_priority(line).or_else(|| unwrapped(line)),
+        _ => unwrapped(line),
+    }
+}
+
+/// Lines of the corpora, and some for each short way.
+fn known_lines() -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/corpora");
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+    let texts = files.map(|path| fs::read(path).unwrap());
+    let short: &[&[u8]] = &[
+        b"INFO:     10.0.0.9:41389 - \"GET /x HTTP/1.1\" 200 OK",
+        b"INFO:     12 --- \"GET / HTTP/1.1\" 200",
+        b"INFO:     12#0: \"GET / HTTP/1.1\" 200",
+        b"10.0.0.9 - - [01/May/2024:12:00:00 +0000] \"GET / HTTP/1.1\" 200 12",
+        b"1.5: 12:00:00 ERROR x",
+        b"{\"level\":30,\"time\":1,\"msg\":\"x\"}",
+        b"{\"level\":\"info\",\"msg\":\"x\",\"level\":\"error\"}",
+        b"{\"level\":\"error\",\"msg\":\"x\"}",
+    ];
+    let lines = texts.flat_map(|text| text.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect::<Vec<_>>());
+    lines.filter(|line| !line.starts_with(b"#= ")).chain(short.repeat(60).into_iter().map(<[u8]>::to_vec)).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4000))]
+
+    #[test]
+    fn the_short_ways_say_what_the_full_order_says(
+        mut line in prop::sample::select(known_lines()),
+        changes in proptest::collection::vec((0..3_usize, any::<prop::sample::Index>(), 0..PIECES.len(), any::<u8>()), 0..4),
+    ) {
+        for (how, at, piece, byte) in changes {
+            // Most of what tells a format stands at the beginning.
+            let at = at.index(line.len().min(40) + 1);
+            match how {
+                0 => drop(line.splice(at..at, PIECES[piece].bytes())),
+                1 => drop(line.splice(at..(at + 1).min(line.len()), [byte])),
+                _ => drop(line.splice(at..(at + 2).min(line.len()), [])),
+            }
+        }
+        prop_assert_eq!(head(&line), in_full_order(&line), "of {:?}", String::from_utf8_lossy(&line));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 

@@ -49,7 +49,9 @@ pub(super) fn head(line: &[u8]) -> Option<Head> {
     if first == b't' {
         return rust(line);
     }
-    let found = beginnings(first).iter().find(|(words, _, _)| line.starts_with(words));
+    // The second byte is looked at before words are compared: that tells nearly all lines.
+    let second = line.get(1);
+    let found = beginnings(first).iter().find(|(words, _, _)| words.get(1) == second && line.starts_with(words));
     found.map(|(_, format, level)| Head::new(*format, Some(*level), 0))
 }
 

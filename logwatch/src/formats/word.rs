@@ -1,4 +1,8 @@
 //! Words for levels, as programs write them.
+//!
+//! Some words mean a level nearly wherever they stand, and others only where nothing else than a level can: `ERROR` behind a
+//! time is one, `fail` or a single letter is one only in brackets or as the value of a key. What makes a word in running text
+//! one is not decided here, but by whoever knows what stands around it.
 
 use crate::level::Level;
 use Level::{Critical, Debug, Error, Info, Notice, Trace, Warning};
@@ -59,7 +63,7 @@ const STATED: [(&str, Level); 14] = [
 /// The longest of all words, in bytes.
 pub(super) const LONGEST: usize = 13;
 
-/// The level of a word in running text.
+/// The level of a word in running text, whatever its case.
 pub(super) fn level(word: &[u8]) -> Option<Level> {
     if !(3..=LONGEST).contains(&word.len()) {
         return None;
@@ -122,7 +126,7 @@ pub(super) fn is_level_key(key: &[u8]) -> bool {
         "severity_text",
         "log_severity",
     ];
-    // Most keys are told apart by their first letter.
+    // Most keys are told apart by their first letter: this is asked of every key before that of the level.
     matches!(key.first(), Some(b'l' | b'L' | b's' | b'S' | b'@'))
         && KEYS.iter().any(|name| key.eq_ignore_ascii_case(name.as_bytes()))
 }

@@ -15,6 +15,7 @@ mod harness;
 
 mod alerts;
 mod architecture;
+mod certrenew;
 mod databases;
 mod fault_matrix;
 mod faults;

@@ -18,6 +18,7 @@ fn real_names() -> &'static Path {
         let tools = [
             ("backup", env!("CARGO_BIN_EXE_backup-under-test")),
             ("restore", env!("CARGO_BIN_EXE_restore-under-test")),
+            ("certrenew", env!("CARGO_BIN_EXE_certrenew-under-test")),
             ("logwatch", env!("CARGO_BIN_EXE_logwatch-under-test")),
         ];
         for (name, binary) in tools {
@@ -31,6 +32,11 @@ fn real_names() -> &'static Path {
 /// The path of a tool under test.
 pub(crate) fn tool(name: &str) -> PathBuf {
     real_names().join(name)
+}
+
+/// Whether `scripts/test` could not have that part here and leaves it out: it counts the stories that it leaves out with it.
+pub(crate) fn goes_without(part: &str) -> bool {
+    std::env::var("SHIPSHAPE_WITHOUT").is_ok_and(|parts| parts.split_whitespace().any(|one| one == part))
 }
 
 /// Runs a line of shell that arranges or measures something, and returns what it printed. It must succeed.

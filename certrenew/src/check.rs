@@ -1,0 +1,287 @@
+//! `certrenew check`: before the first order, what would make it fail.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use clap::Args as ClapArgs;
+use serde_json::{Value, json};
+use shipshape_core::config::Config;
+use shipshape_core::error::Failure;
+use shipshape_core::exit::Exit;
+use shipshape_core::run::Outcome;
+use shipshape_core::signal;
+use shipshape_core::state::StateDir;
+use shipshape_core::units::counted;
+
+use crate::acme::{self, About};
+use crate::cli::{Context, OneArgs};
+use crate::identifier::Identifier;
+use crate::preflight::{self, Finding, failed};
+use crate::wanted::{self, Wanted, WantedError};
+
+/// What is looked at.
+#[derive(ClapArgs, Clone, Debug, Default)]
+pub(crate) struct CheckArgs {
+    /// The names [default: those of the configuration]
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    #[command(flatten)]
+    pub(crate) one: OneArgs,
+}
+
+/// Looks, changes nothing, and tells each finding.
+pub(crate) fn check(args: &CheckArgs, context: &Context<'_>) -> Result<Outcome, Failure> {
+    let wanted = asked_for(args, context.config)?;
+    let accounts = StateDir::place(context.run.common())?.join("accounts");
+    let mut authorities = Authorities::default();
+    let mut findings: Vec<Finding> = Vec::new();
+    for one in &wanted {
+        let found = looked_at(one, &mut authorities, &accounts)?;
+        // What concerns the machine, or the authority, is the same for all certificates.
+        findings.extend(found.into_iter().filter(|new| !findings.contains(new)).collect::<Vec<_>>());
+        signal::check()?;
+    }
+    Ok(told(&findings))
+}
+
+/// What authorities said of themselves; each is asked once.
+type Authorities = BTreeMap<String, Option<About>>;
+
+/// One certificate. An authority that cannot be asked is a finding of its own, and what it would have said stays open.
+fn looked_at(wanted: &Wanted, authorities: &mut Authorities, accounts: &Path) -> Result<Vec<Finding>, Failure> {
+    let mut findings = Vec::new();
+    let about = authorities
+        .entry(wanted.authority.directory.clone())
+        .or_insert_with(|| acme::about(&wanted.authority).map_err(|error| findings.push(failed(error))).ok());
+    // Only its key's file is looked at here: whether others can read it, and whose it is.
+    let account = acme::known_account(&wanted.authority, accounts).unwrap_or_else(|error| {
+        findings.push(failed(error));
+        None
+    });
+    let about = about.clone().unwrap_or_default();
+    findings.extend(preflight::look(wanted, &about, account.as_deref())?);
+    Ok(findings)
+}
+
+/// The certificates that are meant: those of the configuration, or what of them has these names or is called so. A name that
+/// is on none is looked at as the flags say.
+fn asked_for(args: &CheckArgs, config: &Config) -> Result<Vec<Wanted>, WantedError> {
+    let names: BTreeSet<&String> = args.names.iter().chain(&args.one.domain).collect();
+    if names.is_empty() {
+        let all = wanted::wanted(config, &args.one)?;
+        // What is renewed elsewhere is ordered elsewhere.
+        return Ok(all.into_iter().filter(|one| one.renew).collect());
+    }
+    let configured = configured(&args.one, config)?;
+    // By what a certificate is called, where none is for such a name.
+    let is_for = |name: &str| configured.iter().flat_map(|one| &one.identifiers).any(|own| own.to_string() == name);
+    let is_called = |name: &&String| !is_for(name) && configured.iter().any(|one| one.name == **name);
+    let (called, names): (Vec<&String>, Vec<&String>) = names.into_iter().partition(is_called);
+    let mut rest = names.into_iter().map(|name| Identifier::parse(name)).collect::<Result<BTreeSet<_>, _>>()?;
+    let mut asked = Vec::new();
+    for mut one in configured.clone() {
+        one.identifiers.retain(|own| called.contains(&&one.name) || rest.contains(own));
+        rest.retain(|name| !one.identifiers.contains(name));
+        asked.extend(Some(one).filter(|one| !one.identifiers.is_empty()));
+    }
+    if !rest.is_empty() {
+        let names = rest.iter().map(ToString::to_string).collect();
+        asked.extend(described(OneArgs { domain: names, ..args.one.clone() }, config)?);
+    }
+    Ok(asked)
+}
+
+/// What the configuration has, if anything: names alone are enough for a first look.
+fn configured(args: &OneArgs, config: &Config) -> Result<Vec<Wanted>, WantedError> {
+    // One without any is an error where nothing else is named.
+    if config.certrenew.certificate.is_empty() {
+        return Ok(Vec::new());
+    }
+    let all = wanted::wanted(config, &OneArgs { domain: Vec::new(), ..args.clone() })?;
+    Ok(all.into_iter().filter(|one| one.renew).collect())
+}
+
+/// A first look needs no web server yet: where no folder of one is named, we listen ourselves.
+fn described(args: OneArgs, config: &Config) -> Result<Vec<Wanted>, WantedError> {
+    match wanted::wanted(config, &args) {
+        Err(WantedError::Missing { key: "webroot", .. }) => {
+            wanted::wanted(config, &OneArgs { standalone: true, ..args })
+        }
+        other => other,
+    }
+}
+
+/// The verdict: one thing that would make an order fail is enough.
+fn told(findings: &[Finding]) -> Outcome {
+    let bad: Vec<&Finding> = findings.iter().filter(|finding| finding.is_bad).collect();
+    let all = counted(findings.len() as u64, "check", "checks");
+    let summary = match bad.first() {
+        None => format!("{all}, all is well"),
+        Some(first) => {
+            let of = first.name.as_ref().map_or_else(String::new, |name| format!("{name}: "));
+            format!("{all}, {} bad: {of}{}", bad.len(), first.message)
+        }
+    };
+    let exit = if bad.is_empty() { Exit::Ok } else { Exit::Critical };
+    Outcome { exit, data: data(findings), text: text(findings), ..Outcome::ok(summary) }
+}
+
+/// `data` of the report; the manual lists its fields.
+fn data(findings: &[Finding]) -> Value {
+    let one = |finding: &Finding| {
+        let Finding { name, code, message, hint, is_bad } = finding;
+        json!({ "name": name, "code": code, "ok": !is_bad, "message": message, "hint": hint })
+    };
+    json!({ "checks": findings.iter().map(one).collect::<Vec<_>>() })
+}
+
+/// A paragraph for the machine, and one for each name.
+fn text(findings: &[Finding]) -> String {
+    let mut names: Vec<Option<&String>> = Vec::new();
+    for name in findings.iter().map(|finding| finding.name.as_ref()) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.sort_by_key(Option::is_some);
+    let paragraph = |name: Option<&String>| {
+        let own = findings.iter().filter(|finding| finding.name.as_ref() == name);
+        let title = name.map_or("this machine", String::as_str);
+        format!("{title}\n{}", own.map(line).collect::<String>())
+    };
+    names.into_iter().map(paragraph).collect()
+}
+
+/// One finding. What is no reason to refuse, and still worth a look, is a note.
+fn line(finding: &Finding) -> String {
+    let word = match (finding.is_bad, finding.hint.is_empty()) {
+        (true, _) => "bad ",
+        (false, false) => "note",
+        (false, true) => "ok  ",
+    };
+    let hint = if finding.hint.is_empty() { String::new() } else { format!("        hint: {}\n", finding.hint) };
+    format!("  {word}  {}\n{hint}", finding.message)
+}
+
+#[cfg(test)]
+mod tests {
+    use shipshape_core::cli::CommonArgs;
+    use shipshape_core::config::{App, CertificateSection, CertrenewSection};
+    use shipshape_core::run::Run;
+
+    use super::*;
+    use crate::preflight::testing::{NameServer, Zone};
+
+    fn config() -> Config {
+        let certificate = |names: &[&str], renew| CertificateSection {
+            names: names.iter().map(|&name| name.to_owned()).collect(),
+            webroot: Some("/srv/www".into()),
+            renew: Some(renew),
+            ..CertificateSection::default()
+        };
+        let certificate = vec![certificate(&["a.test", "www.a.test"], true), certificate(&["b.test"], false)];
+        Config { certrenew: CertrenewSection { certificate, ..CertrenewSection::default() }, ..Config::default() }
+    }
+
+    fn asked(config: &Config, names: &[&str]) -> Vec<String> {
+        let names = names.iter().map(|&name| name.to_owned()).collect();
+        let all = asked_for(&CheckArgs { names, ..CheckArgs::default() }, config).unwrap();
+        let told = |one: &Wanted| {
+            let names: Vec<String> = one.identifiers.iter().map(ToString::to_string).collect();
+            format!("{} by {:?}", names.join("+"), one.method)
+        };
+        all.iter().map(told).collect()
+    }
+
+    /// A whole check of two certificates, of an authority that does not answer.
+    #[test]
+    fn what_concerns_all_certificates_is_told_once_and_an_authority_that_is_silent_ends_nothing() {
+        let names = NameServer::of(Zone::default().address("a.test", "127.0.0.1"));
+        let folder = tempfile::tempdir().unwrap();
+        let one = |name: &str| CertificateSection {
+            names: vec![name.to_owned()],
+            ca: Some("https://127.0.0.1:1/directory".to_owned()),
+            webroot: Some(folder.path().join("none")),
+            resolver: Some(names.address.to_string()),
+            folder: Some(folder.path().to_owned()),
+            ..CertificateSection::default()
+        };
+        let certificate = vec![one("a.test"), one("b.test")];
+        let config =
+            Config { certrenew: CertrenewSection { certificate, ..CertrenewSection::default() }, ..Config::default() };
+        let common = CommonArgs { state: Some(folder.path().join("state")), ..CommonArgs::default() };
+        let run = Run::start("certrenew", "1.2.3", &common);
+        let app = App { name: "demo".to_owned(), dir: None };
+        let context = Context { config: &config, app: &app, run: &run };
+        let outcome = check(&CheckArgs::default(), &context).unwrap();
+        let checks = outcome.data["checks"].as_array().unwrap();
+        let with = |code: &str| checks.iter().filter(|one| one["code"] == code).count();
+        assert_eq!(
+            (with("http.connection"), with("challenge.webroot"), with("preflight.dns")),
+            (1, 1, 2),
+            "{checks:#?}"
+        );
+        assert_eq!(outcome.exit, Exit::Critical);
+        assert!(!folder.path().join("state").exists(), "a look leaves nothing behind");
+    }
+
+    #[test]
+    fn without_names_all_that_is_renewed_here_is_looked_at() {
+        assert_eq!(asked(&config(), &[]), [r#"a.test+www.a.test by Webroot("/srv/www")"#]);
+        assert!(asked_for(&CheckArgs::default(), &Config::default()).is_err());
+    }
+
+    #[test]
+    fn a_name_is_looked_at_as_its_certificate_says_and_any_other_by_a_listener_of_our_own() {
+        let expected = [r#"www.a.test by Webroot("/srv/www")"#, "c.test by Standalone([::]:80)"];
+        assert_eq!(asked(&config(), &["WWW.a.test", "c.test", "c.test."]), expected);
+        let mut named = config();
+        named.certrenew.certificate[0].name = Some("shop".to_owned());
+        let whole = r#"a.test+www.a.test by Webroot("/srv/www")"#;
+        assert_eq!(asked(&named, &["shop", "a.test"]), [whole]);
+        assert_eq!(asked(&Config::default(), &["c.test"]), ["c.test by Standalone([::]:80)"]);
+        // What is renewed elsewhere says nothing of how it would be proved here.
+        assert_eq!(asked(&config(), &["b.test"]), ["b.test by Standalone([::]:80)"]);
+    }
+
+    #[test]
+    fn flags_say_how_a_name_that_is_on_no_certificate_is_looked_at() {
+        let one = OneArgs { webroot: Some("/var/www/acme".into()), ..OneArgs::default() };
+        let args = CheckArgs { names: vec!["c.test".to_owned()], one };
+        let all = asked_for(&args, &Config::default()).unwrap();
+        assert_eq!(all[0].method, wanted::Method::Webroot("/var/www/acme".into()));
+    }
+
+    #[test]
+    fn what_is_no_name_is_an_error() {
+        let args = CheckArgs { names: vec!["a b".to_owned()], ..CheckArgs::default() };
+        assert!(asked_for(&args, &config()).is_err());
+    }
+
+    fn finding(name: Option<&str>, message: &str, hint: &str, is_bad: bool) -> Finding {
+        let name = name.map(str::to_owned);
+        Finding { name, code: "preflight.dns", message: message.to_owned(), hint: hint.to_owned(), is_bad }
+    }
+
+    #[test]
+    fn findings_are_told_name_by_name_and_the_first_bad_one_in_the_summary() {
+        let findings = [
+            finding(Some("a.test"), "leads to 192.0.2.7", "", false),
+            finding(None, "the clock agrees", "", false),
+            finding(Some("b.test"), "the DNS has no such name", "add an A record", true),
+            finding(Some("a.test"), "no answer for AAAA", "see whether it answers", false),
+        ];
+        let outcome = told(&findings);
+        assert_eq!(outcome.exit, Exit::Critical);
+        assert_eq!(outcome.summary, "4 checks, 1 bad: b.test: the DNS has no such name");
+        let expected = "this machine\n  ok    the clock agrees\na.test\n  ok    leads to 192.0.2.7\n  note  no answer for AAAA\n        \
+                        hint: see whether it answers\nb.test\n  bad   the DNS has no such name\n        hint: add an A record\n";
+        assert_eq!(outcome.text, expected);
+        assert_eq!(
+            outcome.data["checks"][2],
+            json!({"name": "b.test", "code": "preflight.dns", "ok": false, "message": "the DNS has no such name", "hint": "add an A record"})
+        );
+        let good = told(&findings[..2]);
+        assert_eq!((good.exit, good.summary.as_str()), (Exit::Ok, "2 checks, all is well"));
+    }
+}

@@ -1,0 +1,125 @@
+//! The run: obtain what is missing, renew what is due, deploy, verify. One certificate that fails keeps no other from its turn.
+
+mod book;
+mod error;
+mod obtain;
+mod sessions;
+mod visit;
+
+use shipshape_core::alert::{Problem, Severity};
+use shipshape_core::error::Failure;
+use shipshape_core::exit::Exit;
+use shipshape_core::run::Outcome;
+use shipshape_core::signal;
+use shipshape_core::stack::Stack;
+use shipshape_core::stack::compose::Compose;
+use shipshape_core::stack::host::Host;
+
+pub(crate) use book::Book;
+pub(crate) use sessions::Sessions;
+use visit::Visit;
+pub(crate) use visit::{lineage, place, planned, row};
+
+use crate::cli::{Context, RunArgs};
+use crate::report::{self, Action, Row};
+use crate::wanted::{self, Wanted};
+
+/// How the run treats what it finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// What is due.
+    Due,
+    /// Everything, at once.
+    Forced,
+    /// A rehearsal with the authority's staging; nothing is installed.
+    Rehearsal,
+}
+
+/// The whole run.
+pub(crate) fn renew(args: &RunArgs, context: &Context<'_>) -> Result<Outcome, Failure> {
+    let wanted = wanted::wanted(context.config, &args.one)?;
+    let (mut book, _lock) = Book::open(context)?;
+    let stack = stack(context, &wanted)?;
+    let mut sessions = Sessions::new(book.accounts()?);
+    let mode = match (args.dry_run, args.force) {
+        (true, _) => Mode::Rehearsal,
+        (false, true) => Mode::Forced,
+        (false, false) => Mode::Due,
+    };
+    let mut rows = Vec::new();
+    for one in &wanted {
+        let visit =
+            Visit { wanted: one, context, stack: stack.as_deref(), sessions: &mut sessions, book: &mut book, mode };
+        rows.push(visit.go()?);
+        signal::check()?;
+    }
+    for (row, one) in rows.iter().zip(&wanted) {
+        problems(row, one).into_iter().for_each(|problem| context.run.problem(problem));
+    }
+    Ok(Outcome {
+        exit: exit_of(&rows, &wanted),
+        data: report::data(&rows),
+        text: report::text(&rows),
+        ..Outcome::ok(report::summary(&rows))
+    })
+}
+
+/// The way to the services that serve certificates; none where no certificate names one.
+fn stack(context: &Context<'_>, wanted: &[Wanted]) -> Result<Option<Box<dyn Stack>>, Failure> {
+    if wanted.iter().all(|one| one.use_by.service.is_none()) {
+        return Ok(None);
+    }
+    let found = context.app.dir.as_deref().map(Compose::look).transpose()?.flatten();
+    Ok(Some(found.map_or_else(|| Box::new(Host) as Box<dyn Stack>, |compose| Box::new(compose))))
+}
+
+/// What somebody is to be told of, and until it is over.
+fn problems(row: &Row, wanted: &Wanted) -> Vec<Problem> {
+    let of = |kind: &str, severity, title: &str, text: String, hint: String| Problem {
+        id: format!("certrenew.{kind}.{}", row.name),
+        severity,
+        title: format!("{title} {}", row.name),
+        text,
+        hint,
+        after: 1,
+    };
+    let mut found = Vec::new();
+    if let Some(error) = &row.error {
+        let (kind, title) = if error.code.starts_with("deploy.") {
+            ("deploy", "a new certificate is not in use:")
+        } else {
+            ("renew", "a certificate cannot be renewed:")
+        };
+        found.push(of(kind, Severity::Critical, title, error.message.clone(), error.hint.clone()));
+    }
+    if let Some(severity) = nearness(row, wanted) {
+        let text = match (row.days_left, row.not_after) {
+            (Some(days), Some(at)) if days >= 0 => {
+                format!("it ends in {days} days, at {}", shipshape_core::moment::told(at))
+            }
+            _ => "it is over".to_owned(),
+        };
+        let hint = if wanted.renew { "certrenew status" } else { "it is renewed elsewhere: look there" };
+        found.push(of("expiry", severity, "a certificate ends soon:", text, hint.to_owned()));
+    }
+    found
+}
+
+/// Whether its end is near enough to be told, and how bad that is.
+fn nearness(row: &Row, wanted: &Wanted) -> Option<Severity> {
+    let (days, life) = (row.days_left?, row.life_days?);
+    // A sixth is half of what is left when it should have been renewed.
+    let near = wanted.alert_days.map_or(life / 6, i64::from);
+    if days < 0 { Some(Severity::Critical) } else { (days < near).then_some(Severity::Warning) }
+}
+
+/// The worst of all: what failed now is critical; what waits for its turn after a failure is worth a look, until its end is near.
+pub(crate) fn exit_of(rows: &[Row], wanted: &[Wanted]) -> Exit {
+    let of = |(row, one): (&Row, &Wanted)| match (row.action, nearness(row, one)) {
+        (Action::Failed, _) | (_, Some(Severity::Critical)) => Exit::Critical,
+        (Action::Pending, Some(_)) => Exit::Critical,
+        (Action::Pending, None) | (_, Some(Severity::Warning)) => Exit::Warning,
+        (Action::None | Action::Renewed | Action::Deployed, None) => Exit::Ok,
+    };
+    rows.iter().zip(wanted).map(of).max_by_key(|exit| exit.number()).unwrap_or(Exit::Ok)
+}

@@ -1,0 +1,62 @@
+//! Killed at any step, and run once more: a whole pair lies in its place, and at most one order was made too many.
+
+use super::site::{Site, one};
+use crate::harness::{Exit, Fault, each};
+
+/// What one more run must make of whatever a killed one left behind.
+#[track_caller]
+fn one_more_run_mends(site: &Site, words: &[&str], orders: usize) {
+    let finished = site.renews(words);
+    assert!(finished.number() <= 1, "{finished}");
+    site.has_a_pair_for(&["shop.test"]);
+    let made = site.pebble.orders() - orders;
+    assert!(made <= 2, "{made} orders, one too many is allowed: {finished}");
+    let left = crate::harness::shell(&format!(
+        "find '{0}' -name '.tmp*' -o -path '*/orders/*.key' | head",
+        site.path("certs").display()
+    ));
+    assert_eq!(left, "", "nothing temporary is left");
+}
+
+#[test]
+fn a_first_issue_that_is_killed_anywhere_is_brought_to_its_end_by_the_next_run() {
+    let points = Site::new().certrenew(&[]).points();
+    each(&points, |point| {
+        let site = Site::new();
+        site.certrenew(&[]).meeting(Fault::Kill, point);
+        one_more_run_mends(&site, &[], 0);
+    });
+}
+
+#[test]
+fn a_renewal_that_is_killed_anywhere_never_leaves_half_a_pair() {
+    let site = Site::new();
+    site.renews(&[]).exits_with(Exit::Ok);
+    let points = site.certrenew(&["--force"]).points();
+    each(&points, |point| {
+        let site = Site::new();
+        site.renews(&[]).exits_with(Exit::Ok);
+        let orders = site.pebble.orders();
+        site.certrenew(&["--force"]).meeting(Fault::Kill, point);
+        // Whatever happened, a server that reads now gets a pair.
+        site.has_a_pair_for(&["shop.test"]);
+        one_more_run_mends(&site, &["--force"], orders);
+    });
+}
+
+#[test]
+fn a_disk_that_fails_anywhere_costs_nothing_that_is_in_use() {
+    let site = Site::new();
+    site.renews(&[]).exits_with(Exit::Ok);
+    let points = site.certrenew(&["--force"]).points();
+    each(&points, |point| {
+        let site = Site::new();
+        site.renews(&[]).exits_with(Exit::Ok);
+        let orders = site.pebble.orders();
+        let met = site.certrenew(&["--force"]).meeting(Fault::Error("ENOSPC"), point);
+        site.has_a_pair_for(&["shop.test"]);
+        one_more_run_mends(&site, &["--force"], orders);
+        assert!(met.number() < 128, "{met}");
+        let _ = one(&site.renews(&["status"]).gets_done());
+    });
+}
