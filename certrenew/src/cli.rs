@@ -204,7 +204,7 @@ impl OneArgs {
 fn execute(args: &Args, run: &Run) -> Result<Outcome, Failure> {
     let stated = args.app();
     if args.alert.test_alert {
-        return Ok(run.test_alert(stated)?);
+        return run.test_alert(stated);
     }
     let renewing = match &args.command {
         None => Some(&args.run),

@@ -42,6 +42,8 @@ pub(crate) struct Known<'a> {
     pub(crate) names: &'a [Identifier],
     /// Whether its authority is one for rehearsals.
     pub(crate) is_rehearsal: bool,
+    /// That authority's directory.
+    pub(crate) directory: &'a str,
     /// What is remembered.
     pub(crate) record: &'a Record,
     /// This machine's place among all, from 0 to 1, always the same.
@@ -141,18 +143,26 @@ fn unusable(known: &Known<'_>, facts: &Facts, now: DateTime<Utc>) -> Option<Reas
     if facts.is_self_signed {
         return Some(Reason::Placeholder);
     }
-    if facts.is_staging && !known.is_rehearsal {
+    // What this authority made of this very wish would be no other the next time: nothing is ordered for ever.
+    let is_as_ordered = is_as_ordered(known, facts);
+    if facts.is_staging && !known.is_rehearsal && !is_as_ordered {
         return Some(Reason::Staging);
     }
     if !known.is_pair {
         return Some(Reason::NoPair);
     }
     let wanted: BTreeSet<_> = known.names.iter().cloned().collect();
-    if wanted != facts.names {
+    if wanted != facts.names && !(is_as_ordered && wanted.is_subset(&facts.names)) {
         let told = |one: &BTreeSet<Identifier>, other| one.difference(other).map(ToString::to_string).collect();
         return Some(Reason::Names { missing: told(&wanted, &facts.names), surplus: told(&facts.names, &wanted) });
     }
     (now >= facts.not_after).then_some(Reason::Expired(facts.not_after))
+}
+
+/// Whether it was ordered from this authority for exactly these names.
+fn is_as_ordered(known: &Known<'_>, facts: &Facts) -> bool {
+    let issued = known.record.issued.as_ref().filter(|issued| issued.serial == facts.serial);
+    issued.is_some_and(|issued| issued.ca == known.directory && issued.names == known.names)
 }
 
 /// The moment that was drawn for this very certificate.
@@ -240,7 +250,7 @@ mod tests {
 
     use super::*;
     use crate::acme::Window;
-    use crate::ledger::Failures;
+    use crate::ledger::{Failures, Issued};
     use shipshape_core::report::Notice;
 
     fn at(text: &str) -> DateTime<Utc> {
@@ -269,7 +279,8 @@ mod tests {
 
     fn decided(facts: Option<&Facts>, record: &Record, now: DateTime<Utc>) -> Due {
         let names = names();
-        let known = Known { facts, is_pair: true, names: &names, is_rehearsal: false, record, place: 0.0 };
+        let known =
+            Known { facts, is_pair: true, names: &names, is_rehearsal: false, directory: "d", record, place: 0.0 };
         due(&known, now)
     }
 
@@ -313,6 +324,27 @@ mod tests {
     }
 
     #[test]
+    fn what_the_authority_makes_of_a_wish_is_not_ordered_again() {
+        let www = Identifier::parse("www.a.test").unwrap();
+        let surplus = Facts { names: names().into_iter().chain([www]).collect(), is_staging: true, ..living(90) };
+        let issued = |ca: &str, names| Issued {
+            serial: "01".to_owned(),
+            ca: ca.to_owned(),
+            account: "x".to_owned(),
+            profile: None,
+            names,
+            at: surplus.not_before,
+        };
+        let ordered = |issued| {
+            let record = Record { issued: Some(issued), ..Record::default() };
+            matches!(decided(Some(&surplus), &record, surplus.not_before), Due::Now(_))
+        };
+        assert!(!ordered(issued("d", names())));
+        assert!(ordered(issued("other", names())));
+        assert!(ordered(issued("d", surplus.names.iter().cloned().collect())), "a name was taken away");
+    }
+
+    #[test]
     fn one_without_its_key_is_ordered_at_once() {
         let (facts, names, record) = (living(90), names(), Record::default());
         let known = Known {
@@ -320,6 +352,7 @@ mod tests {
             is_pair: false,
             names: &names,
             is_rehearsal: false,
+            directory: "d",
             record: &record,
             place: 0.0,
         };
@@ -407,7 +440,7 @@ mod tests {
             #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "days")]
             let now = facts.not_before + TimeDelta::seconds((facts.lifetime().num_seconds() as f64 * passed) as i64);
             let (names, record) = (names(), Record::default());
-            let known = Known { facts: Some(&facts), is_pair: true, names: &names, is_rehearsal: false, record: &record, place };
+            let known = Known { facts: Some(&facts), is_pair: true, names: &names, is_rehearsal: false, directory: "d", record: &record, place };
             match due(&known, now) {
                 Due::Later { at, .. } => {
                     prop_assert!(now < at && at < facts.not_after);

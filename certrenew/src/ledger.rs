@@ -116,6 +116,9 @@ pub(crate) struct Issued {
     pub(crate) account: String,
     /// The profile, which is kept on renewal.
     pub(crate) profile: Option<String>,
+    /// The names that were asked for; the authority may have added some.
+    #[serde(default)]
+    pub(crate) names: Vec<Identifier>,
     /// When.
     pub(crate) at: DateTime<Utc>,
 }

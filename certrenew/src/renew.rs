@@ -54,7 +54,9 @@ pub(crate) fn renew(args: &RunArgs, context: &Context<'_>) -> Result<Outcome, Fa
         signal::check()?;
     }
     for (row, one) in rows.iter().zip(&wanted) {
-        problems(row, one).into_iter().for_each(|problem| context.run.problem(problem));
+        for problem in problems(row, one) {
+            context.run.problem(problem);
+        }
     }
     Ok(Outcome {
         exit: exit_of(&rows, &wanted),
@@ -116,8 +118,7 @@ fn nearness(row: &Row, wanted: &Wanted) -> Option<Severity> {
 /// The worst of all: what failed now is critical; what waits for its turn after a failure is worth a look, until its end is near.
 pub(crate) fn exit_of(rows: &[Row], wanted: &[Wanted]) -> Exit {
     let of = |(row, one): (&Row, &Wanted)| match (row.action, nearness(row, one)) {
-        (Action::Failed, _) | (_, Some(Severity::Critical)) => Exit::Critical,
-        (Action::Pending, Some(_)) => Exit::Critical,
+        (Action::Failed, _) | (_, Some(Severity::Critical)) | (Action::Pending, Some(_)) => Exit::Critical,
         (Action::Pending, None) | (_, Some(Severity::Warning)) => Exit::Warning,
         (Action::None | Action::Renewed | Action::Deployed, None) => Exit::Ok,
     };

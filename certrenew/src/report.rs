@@ -1,5 +1,7 @@
 //! What a run tells: `data.certificates[]` for programs, and the same as lines for people.
 
+use std::fmt::Write;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -153,30 +155,30 @@ impl Row {
     fn text(&self) -> String {
         let mut told = format!("{}: {}", self.name, self.action.word());
         if !self.reason.is_empty() {
-            told.push_str(&format!(", {}", self.reason));
+            let _ = write!(told, ", {}", self.reason);
         }
         if self.names.len() > 1 || self.names.first() != Some(&self.name) {
-            told.push_str(&format!("\n  for      {}", self.names.join(", ")));
+            let _ = write!(told, "\n  for      {}", self.names.join(", "));
         }
         if let (Some(not_after), Some(days), Some(issuer)) = (self.not_after, self.days_left, &self.issuer) {
             let left = counted(days.unsigned_abs(), "day", "days");
             let left = if days < 0 { format!("over since {left}") } else { format!("{left} left") };
-            told.push_str(&format!("\n  until    {}, {left}, by {issuer}", moment::told(not_after)));
+            let _ = write!(told, "\n  until    {}, {left}, by {issuer}", moment::told(not_after));
         }
         if let Some(next) = self.next_attempt {
-            told.push_str(&format!("\n  next     {}", moment::told(next)));
+            let _ = write!(told, "\n  next     {}", moment::told(next));
         }
         if let Some(DeployRow { done: false, at, why }) = &self.deploy {
             let why = why.as_deref().unwrap_or("not tried yet");
-            told.push_str(&format!("\n  not in use since {}: {why}", moment::told(*at)));
+            let _ = write!(told, "\n  not in use since {}: {why}", moment::told(*at));
         }
         for one in &self.served {
-            told.push_str(&format!("\n  at       {} {}: {}", one.address, one.name, one.told()));
+            let _ = write!(told, "\n  at       {} {}: {}", one.address, one.name, one.told());
         }
         if let Some(error) = &self.error {
-            told.push_str(&format!("\n  error    {}", error.message));
+            let _ = write!(told, "\n  error    {}", error.message);
             if !error.hint.is_empty() {
-                told.push_str(&format!("\n  hint     {}", error.hint));
+                let _ = write!(told, "\n  hint     {}", error.hint);
             }
         }
         told
@@ -223,11 +225,11 @@ pub(crate) fn summary(rows: &[Row]) -> String {
     let all = counted(rows.len() as u64, "certificate", "certificates");
     let mut told = format!("{all}: {}", parts.join(", "));
     if let Some(days) = rows.iter().filter_map(|row| row.days_left).min() {
-        told.push_str(&format!("; the first ends in {}", days_told(days)));
+        let _ = write!(told, "; the first ends in {}", days_told(days));
     }
     // The first of the reasons: what cron sends by mail is this line alone.
     if let Some(error) = rows.iter().filter(failed).find_map(|row| row.error.as_ref()) {
-        told.push_str(&format!("; {}", error.message));
+        let _ = write!(told, "; {}", error.message);
     }
     told
 }

@@ -54,6 +54,7 @@ fn fill(row: &mut Row, wanted: &Wanted, book: &Book, context: &Context<'_>) -> R
         is_pair: installed.as_ref().is_some_and(|installed| installed.is_pair),
         names: &wanted.identifiers,
         is_rehearsal: wanted.authority.is_rehearsal(),
+        directory: &wanted.authority.directory,
         record: &record,
         place: place(&wanted.name),
     };

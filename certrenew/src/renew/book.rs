@@ -31,7 +31,9 @@ impl Book {
         let state = StateDir::open(context.run.common())?;
         let lock = state.lock(LOCK)?;
         let (book, notice) = Self::read(state, &context.app.name)?;
-        notice.into_iter().for_each(|notice| context.run.warn(notice));
+        if let Some(notice) = notice {
+            context.run.warn(notice);
+        }
         Ok((book, lock))
     }
 
@@ -39,7 +41,9 @@ impl Book {
     pub(crate) fn look(context: &Context<'_>) -> Result<Self, Failure> {
         let state = StateDir::open(context.run.common())?;
         let (book, notice) = Self::read(state, &context.app.name)?;
-        notice.into_iter().for_each(|notice| context.run.warn(notice));
+        if let Some(notice) = notice {
+            context.run.warn(notice);
+        }
         Ok(book)
     }
 

@@ -126,12 +126,11 @@ impl Obtaining<'_> {
         let (Some(url), Some(key)) = (pending.url, read_key(&pending.key_file)) else { return Ok(None) };
         match session.resume(&url) {
             Ok(order) if order.stage() != Stage::Invalid => Ok(Some((order, key))),
-            Ok(_) => Ok(None),
             Err(error @ (AcmeError::Http(_) | AcmeError::Later { .. } | AcmeError::Interrupted(_))) => {
                 Err(Trouble::acme(error))
             }
-            // It is gone there, or the account is: a new one is made.
-            Err(_) => Ok(None),
+            // It came to nothing, is gone there, or the account is: a new one is made.
+            Ok(_) | Err(_) => Ok(None),
         }
     }
 
@@ -221,6 +220,7 @@ impl Obtaining<'_> {
             ca: self.wanted.authority.directory.clone(),
             account: session.account(),
             profile,
+            names: self.wanted.identifiers.clone(),
             at: self.context.run.started(),
         });
         self.note()?;

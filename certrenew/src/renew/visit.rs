@@ -60,7 +60,8 @@ impl Visit<'_> {
             row.facts(&installed.chain.facts, self.now());
         }
         if !self.wanted.renew {
-            return self.watch(row);
+            self.watch(row);
+            return Ok(());
         }
         if self.mode == Mode::Rehearsal {
             return self.rehearse(row, &lineage);
@@ -69,7 +70,7 @@ impl Visit<'_> {
     }
 
     /// One that is renewed elsewhere: what is served is looked at, nothing is touched.
-    fn watch(&self, row: &mut Row) -> Result<(), Failure> {
+    fn watch(&self, row: &mut Row) {
         "renewed elsewhere".clone_into(&mut row.reason);
         let served = deploy::served_at(&self.wanted.verify, &self.wanted.identifiers);
         if row.serial.is_none()
@@ -78,7 +79,6 @@ impl Visit<'_> {
             row.facts(facts, self.now());
         }
         row.served(&served);
-        Ok(())
     }
 
     fn look_after(
@@ -129,6 +129,7 @@ impl Visit<'_> {
             is_pair: installed.is_some_and(|installed| installed.is_pair),
             names: &self.wanted.identifiers,
             is_rehearsal: self.wanted.authority.is_rehearsal(),
+            directory: &self.wanted.authority.directory,
             record,
             place: place(&self.wanted.name),
         };
@@ -162,7 +163,7 @@ impl Visit<'_> {
         match self.obtain(lineage, installed, record) {
             Ok((version, facts)) => {
                 row.facts(&facts, self.now());
-                row.next_attempt = next(&facts, &Record::default(), self.wanted, self.now());
+                row.next_attempt = Some(next(&facts, &Record::default(), self.wanted, self.now()));
                 self.put_to_use(row, lineage, Some(version), &facts, record, Action::Renewed)
             }
             Err(trouble) => self.troubled(row, record, trouble),
@@ -297,10 +298,10 @@ impl Visit<'_> {
             }
         }
         server.reload()?;
-        let served =
-            deploy::wait_until_served(&self.wanted.verify, &self.wanted.identifiers, &facts.serial, deploy::PATIENCE);
-        row.served(&served);
-        let other: Vec<String> = served.iter().filter(|one| !shows(one, &facts.serial)).map(seen).collect();
+        let (addresses, names) = (&self.wanted.verify, &self.wanted.identifiers);
+        let found = deploy::wait_until_served(addresses, names, &facts.serial, deploy::PATIENCE);
+        row.served(&found);
+        let other: Vec<String> = found.iter().filter(|one| !shows(one, &facts.serial)).map(seen).collect();
         if other.is_empty() { Ok(()) } else { Err(RenewError::NotServed { seen: other.join("; ") }.into()) }
     }
 
@@ -381,7 +382,9 @@ impl Visit<'_> {
     fn tell_single_files(&self, lineage: &Lineage) {
         let (Some(stack), Some(service)) = (self.stack, &self.wanted.use_by.service) else { return };
         let Ok(found) = deploy::pinned(stack, service, lineage, self.wanted.install) else { return };
-        found.into_iter().for_each(|notice| self.context.run.warn(notice));
+        for notice in found {
+            self.context.run.warn(notice);
+        }
     }
 
     fn now(&self) -> DateTime<Utc> {
@@ -400,19 +403,20 @@ pub(crate) fn row(wanted: &Wanted) -> Row {
 }
 
 /// When a certificate is to be renewed, or tried again.
-pub(crate) fn next(facts: &Facts, record: &Record, wanted: &Wanted, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+pub(crate) fn next(facts: &Facts, record: &Record, wanted: &Wanted, now: DateTime<Utc>) -> DateTime<Utc> {
     let known = Known {
         facts: Some(facts),
         is_pair: true,
         names: &wanted.identifiers,
         is_rehearsal: wanted.authority.is_rehearsal(),
+        directory: &wanted.authority.directory,
         record,
         place: place(&wanted.name),
     };
     match due::due(&known, now) {
-        Due::Later { at, .. } => Some(at),
-        Due::Paused { until, .. } => Some(until),
-        Due::Now(_) => Some(now),
+        Due::Later { at, .. } => at,
+        Due::Paused { until, .. } => until,
+        Due::Now(_) => now,
     }
 }
 

@@ -134,7 +134,7 @@ fn a_digest_of_another_length_is_refused() {
 #[test]
 fn bytes_that_are_no_tls_end_the_connection_alone() {
     let (_listener, address) = listening(&[proof("a.example", "one")]);
-    let mut stream = TcpStream::connect(address).unwrap();
+    let mut stream = Timed::connect(address, Duration::from_secs(20)).unwrap();
     std::io::Write::write_all(&mut stream, b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n").unwrap();
     let mut told = Vec::new();
     let _ = std::io::Read::read_to_end(&mut stream, &mut told);

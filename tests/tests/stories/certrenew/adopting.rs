@@ -4,7 +4,7 @@ use std::fs;
 
 use super::site::{Site, one, serial_of};
 use crate::harness::acme::Pebble;
-use crate::harness::{Exit, shell};
+use crate::harness::shell;
 
 /// The real certbot, with everything of its below `home/certbot`.
 #[track_caller]

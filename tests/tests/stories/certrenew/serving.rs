@@ -110,10 +110,10 @@ fn from_nothing_to_a_served_certificate_and_renewed_without_a_moment_s_downtime(
     for _ in 0..3 {
         shop.certrenew(&["--force"]).run().exits_with(Exit::Ok);
     }
-    let probed = prober.stop();
-    assert!(probed.failures.is_empty(), "{} of {}: {:?}", probed.failures.len(), probed.handshakes, probed.failures);
-    assert!(probed.serials.len() >= 4, "{:?}", probed.serials);
-    assert!(probed.handshakes > 50, "{}", probed.handshakes);
+    let met = prober.stop();
+    assert!(met.failures.is_empty(), "{} of {}: {:?}", met.failures.len(), met.handshakes, met.failures);
+    assert!(met.serials.len() >= 4, "{:?}", met.serials);
+    assert!(met.handshakes > 50, "{}", met.handshakes);
 
     let status = shop.certrenew(&["status"]).run().exits_with(Exit::Ok);
     assert_eq!(one(&status)["served"][0]["ok"], true, "{status}");

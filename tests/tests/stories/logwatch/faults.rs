@@ -131,8 +131,8 @@ fn what_can_be_read_of_a_packed_log_that_is_cut_short_is_judged_and_the_rest_is_
 #[test]
 fn from_the_start_a_log_is_read_with_all_that_it_was_rotated_into_and_then_each_line_once() {
     let host = host_with("app.log", &laravel("ERROR", 6, 3));
-    host.write("app.log.2", &laravel("ERROR", 0, 3));
-    host.write("app.log.1", &laravel("ERROR", 3, 3));
+    host.write("app.log.2", laravel("ERROR", 0, 3));
+    host.write("app.log.1", laravel("ERROR", 3, 3));
     shell(&format!("gzip '{}'", host.app("app.log.2").display()));
     let log = host.app("app.log").display().to_string();
     let errors = |finished: crate::harness::Finished| finished.exits_with(Exit::Ok).number_of("errors");
