@@ -30,7 +30,7 @@ use crate::identifier::Identifier;
 use crate::renew::Book;
 use crate::wanted;
 use append::{Mode, append};
-use block::Found;
+use block::{Doubt, Found};
 use renewal::Renewal;
 
 /// Where a configuration is made when there is none: the one of the whole machine, as its certificates are.
@@ -185,8 +185,17 @@ fn row(conf: &Path, folder: &Path, config: &Config) -> Row {
         (Ok((renewal, installed)), None) => {
             let names = names(&installed, &row.name);
             let key = installed.key.as_ref().and_then(crate::key::Key::kind);
-            let found = Found { name: &row.name, names: names.clone(), key, renewal: &renewal, place: conf, folder };
-            let block = found.block();
+            let block = Found {
+                name: &row.name,
+                names: names.clone(),
+                key,
+                renewal: &renewal,
+                place: conf,
+                folder,
+                doubt: doubt(conf, &renewal, &installed),
+                is_put_to_use: config.certrenew.service.is_some() || config.certrenew.command.is_some(),
+            }
+            .block();
             let action = if block.is_renewed { Action::Adopted } else { Action::Watched };
             Row {
                 names: told(&names),
@@ -198,6 +207,24 @@ fn row(conf: &Path, folder: &Path, config: &Config) -> Row {
             }
         }
     }
+}
+
+/// Why it is not to be renewed here, though it could be.
+fn doubt(conf: &Path, renewal: &Renewal, installed: &Installed) -> Option<Doubt> {
+    // Where we told certbot so ourselves, the file as it was lies beside it.
+    let is_switched_off = !renewal.renews() && fs::symlink_metadata(kept(conf)).is_err();
+    match &installed.key {
+        None => Some(Doubt::NoKey),
+        Some(_) if !installed.is_pair => Some(Doubt::OtherKey),
+        Some(_) => is_switched_off.then_some(Doubt::SwitchedOff),
+    }
+}
+
+/// Where certbot's file is kept as it was. certbot reads `*.conf` alone: a name behind that is none of its business.
+fn kept(conf: &Path) -> PathBuf {
+    let mut kept = conf.as_os_str().to_owned();
+    kept.push(".orig");
+    kept.into()
 }
 
 /// Whether the configuration has a certificate of this name, and renews it.
@@ -229,6 +256,9 @@ fn read(conf: &Path, row: &Row, lineage: &Lineage) -> Result<(Renewal, Installed
     }
     let text = bounded(conf).map_err(|cause| wrong(&format!("its file cannot be read: {cause}")))?;
     let renewal = Renewal::read(&text);
+    if !renewal.is_whole {
+        return Err(wrong("its file has no section [renewalparams], so that nothing is known of how it was renewed"));
+    }
     // certbot can be told to keep files elsewhere; new ones would then be written where nobody reads them.
     let expected = row.live.join("fullchain.pem");
     if renewal.path("fullchain").is_some_and(|path| clean(Path::new(path)) != expected) {
@@ -241,10 +271,12 @@ fn read(conf: &Path, row: &Row, lineage: &Lineage) -> Result<(Renewal, Installed
     }
 }
 
-/// A file of certbot's, as far as one can be that it wrote itself.
+/// A file of certbot's, as large as one can be that it wrote itself: it is written again whole, or not at all.
 fn bounded(path: &Path) -> io::Result<String> {
     let mut text = Vec::new();
-    fs::File::open(path)?.take(renewal::LARGEST).read_to_end(&mut text)?;
+    if fs::File::open(path)?.take(renewal::LARGEST + 1).read_to_end(&mut text)? as u64 > renewal::LARGEST {
+        return Err(ErrorKind::FileTooLarge.into());
+    }
     String::from_utf8(text).map_err(|_| ErrorKind::InvalidData.into())
 }
 
@@ -263,11 +295,12 @@ fn told(names: &[Identifier]) -> Vec<String> {
 fn silence(conf: &Path) -> Result<(), AdoptError> {
     let unreadable = |source| AdoptError::Unreadable { path: conf.to_owned(), source };
     let text = bounded(conf).map_err(unreadable)?;
-    let Some(told) = renewal::without_renewal(&text).filter(|told| *told != text) else { return Ok(()) };
-    let mut kept = conf.as_os_str().to_owned();
-    kept.push(".orig");
-    // certbot reads `*.conf` alone: a name behind that is none of its business.
-    atomic::replace(Path::new(&kept), text.as_bytes())?;
+    // In whatever words: it is told already.
+    if !Renewal::read(&text).renews() {
+        return Ok(());
+    }
+    let told = renewal::without_renewal(&text).ok_or_else(|| AdoptError::NotTold { path: conf.to_owned() })?;
+    atomic::replace(&kept(conf), text.as_bytes())?;
     let write = || {
         let mut file = atomic::temporary(conf.parent().unwrap_or(conf))?;
         file.write_all(told.as_bytes())?;
@@ -300,7 +333,7 @@ fn outcome(rows: &[Row], file: &Path, lines: &str, is_trial: bool) -> Outcome {
     let adopted = counted(count(Action::Adopted), "certificate", "certificates");
     let mut summary = format!("{adopted} {would}taken over from certbot");
     for (number, what) in [
-        (count(Action::Watched), "stay with certbot and are watched"),
+        (count(Action::Watched), "watched and not renewed here"),
         (count(Action::None), "in the configuration already"),
         (count(Action::Failed), "left alone"),
     ] {

@@ -1,6 +1,6 @@
 //! `certrenew check`: before the first order, what would make it fail.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use clap::Args as ClapArgs;
@@ -15,8 +15,10 @@ use shipshape_core::units::counted;
 
 use crate::acme::{self, About};
 use crate::cli::{Context, OneArgs};
+use crate::deploy;
 use crate::identifier::Identifier;
 use crate::preflight::{self, Finding, failed};
+use crate::renew;
 use crate::wanted::{self, Wanted, WantedError};
 
 /// What is looked at.
@@ -35,8 +37,11 @@ pub(crate) fn check(args: &CheckArgs, context: &Context<'_>) -> Result<Outcome, 
     let accounts = StateDir::place(context.run.common())?.join("accounts");
     let mut authorities = Authorities::default();
     let mut findings: Vec<Finding> = Vec::new();
+    let stack = renew::stack(context, &wanted)?;
     for one in &wanted {
-        let found = looked_at(one, &mut authorities, &accounts)?;
+        let mut found = looked_at(one, &mut authorities, &accounts)?;
+        // Who is to take the certificate: found out before there is one.
+        found.extend(deploy::try_deploying(&one.use_by, stack.as_deref()).map_err(failed).err());
         // What concerns the machine, or the authority, is the same for all certificates.
         findings.extend(found.into_iter().filter(|new| !findings.contains(new)).collect::<Vec<_>>());
         signal::check()?;
@@ -63,32 +68,57 @@ fn looked_at(wanted: &Wanted, authorities: &mut Authorities, accounts: &Path) ->
     Ok(findings)
 }
 
-/// The certificates that are meant: those of the configuration, or what of them has these names or is called so. A name that
-/// is on none is looked at as the flags say.
+/// The certificates that are asked for: those of the configuration, or what of them is meant. A name that is on none is
+/// looked at as the flags say.
 fn asked_for(args: &CheckArgs, config: &Config) -> Result<Vec<Wanted>, WantedError> {
-    let names: BTreeSet<&String> = args.names.iter().chain(&args.one.domain).collect();
+    let names: Vec<&String> = args.names.iter().chain(&args.one.domain).collect();
     if names.is_empty() {
         let all = wanted::wanted(config, &args.one)?;
         // What is renewed elsewhere is ordered elsewhere.
         return Ok(all.into_iter().filter(|one| one.renew).collect());
     }
-    let configured = configured(&args.one, config)?;
-    // By what a certificate is called, where none is for such a name.
-    let is_for = |name: &str| configured.iter().flat_map(|one| &one.identifiers).any(|own| own.to_string() == name);
-    let is_called = |name: &&String| !is_for(name) && configured.iter().any(|one| one.name == **name);
-    let (called, names): (Vec<&String>, Vec<&String>) = names.into_iter().partition(is_called);
-    let mut rest = names.into_iter().map(|name| Identifier::parse(name)).collect::<Result<BTreeSet<_>, _>>()?;
-    let mut asked = Vec::new();
-    for mut one in configured.clone() {
-        one.identifiers.retain(|own| called.contains(&&one.name) || rest.contains(own));
-        rest.retain(|name| !one.identifiers.contains(name));
-        asked.extend(Some(one).filter(|one| !one.identifiers.is_empty()));
-    }
+    let Meant { known, rest } = meant(&names, configured(&args.one, config)?)?;
+    let mut asked: Vec<Wanted> = known.into_iter().map(|(one, identifiers)| Wanted { identifiers, ..one }).collect();
     if !rest.is_empty() {
         let names = rest.iter().map(ToString::to_string).collect();
         asked.extend(described(OneArgs { domain: names, ..args.one.clone() }, config)?);
     }
     Ok(asked)
+}
+
+/// What names on a command line mean.
+pub(crate) struct Meant {
+    /// Certificates of the configuration, each with the names of it that are meant.
+    pub(crate) known: Vec<(Wanted, Vec<Identifier>)>,
+    /// Names that are on none, in their order.
+    pub(crate) rest: Vec<Identifier>,
+}
+
+/// A name means the certificates that it stands on; where it stands on none, the one that is called so, as a whole.
+pub(crate) fn meant(names: &[&String], configured: Vec<Wanted>) -> Result<Meant, WantedError> {
+    let is_on = |stated: &str, one: &Wanted| {
+        // What is no name of the DNS may be what a certificate is called.
+        Identifier::parse(stated).is_ok_and(|stated| one.identifiers.contains(&stated))
+    };
+    let is_called = |name: &&&String| {
+        !configured.iter().any(|one| is_on(name, one)) && configured.iter().any(|one| one.name == ***name)
+    };
+    let (called, names): (Vec<&String>, Vec<&String>) = names.iter().partition(is_called);
+    let mut rest: Vec<Identifier> = Vec::new();
+    for name in names {
+        let name = Identifier::parse(name)?;
+        if !rest.contains(&name) {
+            rest.push(name);
+        }
+    }
+    let own = |one: &Wanted| -> Vec<Identifier> {
+        let is_whole = called.contains(&&one.name);
+        one.identifiers.iter().filter(|own| is_whole || rest.contains(own)).cloned().collect()
+    };
+    let known = configured.into_iter().map(|one| (own(&one), one)).filter(|(own, _)| !own.is_empty());
+    let known: Vec<(Wanted, Vec<Identifier>)> = known.map(|(own, one)| (one, own)).collect();
+    rest.retain(|name| !known.iter().any(|(_, own)| own.contains(name)));
+    Ok(Meant { known, rest })
 }
 
 /// What the configuration has, if anything: names alone are enough for a first look.

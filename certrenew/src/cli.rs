@@ -66,7 +66,7 @@ pub(crate) struct OneArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
     /// A name on the certificate, instead of those of the configuration; may be repeated
-    #[arg(long, value_name = "DOMAIN")]
+    #[arg(short, long, value_name = "DOMAIN")]
     pub(crate) domain: Vec<String>,
     /// The folder from which the running web server serves /.well-known/acme-challenge/
     #[arg(long, value_name = "DIR", conflicts_with = "standalone")]
@@ -110,8 +110,10 @@ pub(crate) struct RunArgs {
 #[derive(Subcommand, Clone, Debug)]
 enum Command {
     /// Obtain what is missing, renew what is due, deploy, verify (as without a command)
+    #[command(visible_alias = "renew")]
     Run(RunArgs),
     /// Every certificate: names, issuer, days left, next attempt and why, last deploy, served where
+    #[command(visible_alias = "certificates")]
     Status(OneArgs),
     /// Before the first order: the DNS and port 80 of these names, and the clock
     Check(CheckArgs),
@@ -158,7 +160,7 @@ fn completed(mut args: Args) -> Args {
         Some(Command::Check(inner)) => inner.one.complete(outer.one),
         Some(Command::SelfSigned(inner)) => inner.one.complete(outer.one),
         Some(Command::Adopt(inner)) => inner.app = inner.app.take().or(outer.one.app),
-        Some(Command::Revoke(inner)) => inner.app = inner.app.take().or(outer.one.app),
+        Some(Command::Revoke(inner)) => inner.one.complete(outer.one),
     }
     args
 }
@@ -245,7 +247,7 @@ impl Args {
             Some(Command::Check(inner)) => &inner.one.app,
             Some(Command::SelfSigned(inner)) => &inner.one.app,
             Some(Command::Adopt(inner)) => &inner.app,
-            Some(Command::Revoke(inner)) => &inner.app,
+            Some(Command::Revoke(inner)) => &inner.one.app,
         };
         stated.as_deref()
     }

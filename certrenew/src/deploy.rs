@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub(crate) use error::DeployError;
 pub(crate) use mounts::pinned;
-pub(crate) use reload::{Server, Tried};
+pub(crate) use reload::{Server, Tried, try_deploying};
 pub(crate) use served::{Served, served_at, wait_until_served};
 
 /// How long a server may take until it shows the new certificate: old workers end when their connections do.

@@ -17,7 +17,7 @@ use shipshape_core::moment;
 
 use crate::certificate::Facts;
 use crate::identifier::Identifier;
-use crate::ledger::{Record, Wish};
+use crate::ledger::{Failures, Record, Wish};
 
 /// Below this life, half of it is left for renewing instead of a third.
 const SHORT: TimeDelta = TimeDelta::days(10);
@@ -27,6 +27,16 @@ const EMERGENCY: i32 = 20;
 
 /// By how much machines renew at different times, as a share of the life: one of so many.
 const SPREAD: i32 = 30;
+
+/// For how long after a certificate was issued a wish for another one is not followed: one that is wished away as soon as it
+/// is there would be ordered for ever. What is revoked in earnest has a day at the least (CA/Browser Forum, 4.9.1.1).
+const AT_REST: TimeDelta = TimeDelta::days(1);
+
+/// A clock may be wrong by this much.
+const SKEW: TimeDelta = TimeDelta::minutes(5);
+
+/// The longest pause that anybody has asked for; what lies further ahead was written by a clock that was wrong.
+const LONGEST_PAUSE: TimeDelta = TimeDelta::days(8);
 
 /// The longest time between two questions for the authority's wish: at least twice a day (RFC 9773, 4.3).
 const LONGEST_UNASKED: TimeDelta = TimeDelta::hours(12);
@@ -98,6 +108,8 @@ pub(crate) enum Reason {
         /// Too many.
         surplus: Vec<String>,
     },
+    /// We had it revoked.
+    Revoked,
     /// It is over.
     Expired(DateTime<Utc>),
     /// Little of its life is left.
@@ -117,9 +129,14 @@ pub(crate) fn due(known: &Known<'_>, now: DateTime<Utc>) -> Due {
         Err((at, why)) => return Due::Later { at, why },
     };
     match &known.record.failures {
-        Some(failures) if now < failures.retry_at => Due::Paused { until: failures.retry_at, reason: planned },
+        Some(failures) if is_paused(failures, now) => Due::Paused { until: failures.retry_at, reason: planned },
         Some(_) | None => Due::Now(planned),
     }
+}
+
+/// Whether the pause after failures goes on. What was written while the clock was ahead is not believed.
+fn is_paused(failures: &Failures, now: DateTime<Utc>) -> bool {
+    now < failures.retry_at && failures.last <= now + SKEW && failures.retry_at <= now + LONGEST_PAUSE
 }
 
 /// Why it is to be ordered now, or when it will be.
@@ -132,6 +149,7 @@ fn plan(known: &Known<'_>, now: DateTime<Utc>) -> Result<Reason, (DateTime<Utc>,
         return Ok(Reason::Emergency(facts.not_after));
     }
     if let Some(at) = wished(known.record.wish.as_ref(), facts) {
+        let at = at.max(rested(known.record, facts).unwrap_or(at));
         return if now >= at { Ok(Reason::Wished(at)) } else { Err((at, Rule::Wish)) };
     }
     let at = share(facts, known.place);
@@ -150,6 +168,9 @@ fn unusable(known: &Known<'_>, facts: &Facts, now: DateTime<Utc>) -> Option<Reas
     }
     if !known.is_pair {
         return Some(Reason::NoPair);
+    }
+    if known.record.revoked.as_ref() == Some(&facts.serial) {
+        return Some(Reason::Revoked);
     }
     let wanted: BTreeSet<_> = known.names.iter().cloned().collect();
     if wanted != facts.names && !(is_as_ordered && wanted.is_subset(&facts.names)) {
@@ -171,6 +192,12 @@ fn wished(wish: Option<&Wish>, facts: &Facts) -> Option<DateTime<Utc>> {
     wish.selected
 }
 
+/// Before when no wish for another one is followed; none where we have not ordered this one.
+fn rested(record: &Record, facts: &Facts) -> Option<DateTime<Utc>> {
+    let issued = record.issued.as_ref().filter(|issued| issued.serial == facts.serial)?;
+    Some(issued.at + AT_REST.min(facts.lifetime() / 10))
+}
+
 fn share(facts: &Facts, place: f64) -> DateTime<Utc> {
     let life = facts.lifetime();
     let left = if life < SHORT { life / 2 } else { life / 3 };
@@ -187,7 +214,8 @@ pub(crate) fn is_to_be_asked(facts: &Facts, record: &Record, now: DateTime<Utc>)
     if facts.is_self_signed {
         return false;
     }
-    record.wish.as_ref().is_none_or(|wish| &wish.of != id || now >= wish.ask_again)
+    let is_far = |at| at > now + LONGEST_UNASKED * 2;
+    record.wish.as_ref().is_none_or(|wish| &wish.of != id || now >= wish.ask_again || is_far(wish.ask_again))
 }
 
 /// The wish as it is to be remembered: a moment once drawn stays for as long as the window does.
@@ -224,6 +252,7 @@ impl fmt::Display for Reason {
             Self::Placeholder => f.write_str("it is a placeholder"),
             Self::Staging => f.write_str("a rehearsal issued it"),
             Self::NoPair => f.write_str("its key is not beside it"),
+            Self::Revoked => f.write_str("it is revoked"),
             Self::Names { missing, surplus } => names(f, missing, surplus),
             Self::Expired(at) => write!(f, "it expired at {}", moment::told(*at)),
             Self::Emergency(at) => write!(f, "it ends at {}", moment::told(*at)),
@@ -250,7 +279,7 @@ mod tests {
 
     use super::*;
     use crate::acme::Window;
-    use crate::ledger::{Failures, Issued};
+    use crate::ledger::Issued;
     use shipshape_core::report::Notice;
 
     fn at(text: &str) -> DateTime<Utc> {
@@ -345,6 +374,14 @@ mod tests {
     }
 
     #[test]
+    fn a_revoked_one_is_ordered_at_once_and_its_successor_is_not() {
+        let facts = living(90);
+        let of = |serial: &str| Record { revoked: Some(serial.to_owned()), ..Record::default() };
+        assert_eq!(decided(Some(&facts), &of("01"), facts.not_before), Due::Now(Reason::Revoked));
+        assert!(matches!(decided(Some(&facts), &of("02"), facts.not_before), Due::Later { .. }));
+    }
+
+    #[test]
     fn one_without_its_key_is_ordered_at_once() {
         let (facts, names, record) = (living(90), names(), Record::default());
         let known = Known {
@@ -409,6 +446,42 @@ mod tests {
         assert_eq!(decided(None, &record, retry_at), Due::Now(Reason::Missing));
         // One that is not due does not become so.
         assert!(matches!(decided(Some(&living(90)), &record, now), Due::Later { .. }));
+    }
+
+    #[test]
+    fn what_a_wrong_clock_wrote_is_not_believed() {
+        let now = at("2026-11-02T00:00:00Z");
+        let of = |last, retry_at| {
+            let failures = Failures { count: 1, last, retry_at, why: Notice::new("x.y", "m", "h") };
+            decided(None, &Record { failures: Some(failures), ..Record::default() }, now)
+        };
+        let year = TimeDelta::days(365);
+        assert_eq!(of(now + year, now + year + TimeDelta::minutes(1)), Due::Now(Reason::Missing));
+        assert_eq!(of(now, now + year), Due::Now(Reason::Missing));
+        assert!(matches!(of(now, now + TimeDelta::days(7)), Due::Paused { .. }));
+        let facts = living(90);
+        let wish =
+            Wish { of: "a.b".to_owned(), window: None, selected: None, ask_again: now + year, explanation: None };
+        assert!(is_to_be_asked(&facts, &Record { wish: Some(wish), ..Record::default() }, now));
+    }
+
+    #[test]
+    fn one_that_is_wished_away_as_soon_as_it_is_there_rests_first() {
+        let facts = living(90);
+        let issued = Issued {
+            serial: "01".to_owned(),
+            ca: "d".to_owned(),
+            account: "x".to_owned(),
+            profile: None,
+            names: names(),
+            at: facts.not_before,
+        };
+        let past = facts.not_before - TimeDelta::days(30);
+        let wish =
+            Wish { of: "a.b".to_owned(), window: None, selected: Some(past), ask_again: past, explanation: None };
+        let record = Record { issued: Some(issued), wish: Some(wish), ..Record::default() };
+        assert!(matches!(decided(Some(&facts), &record, facts.not_before), Due::Later { .. }));
+        assert!(matches!(decided(Some(&facts), &record, facts.not_before + AT_REST), Due::Now(Reason::Wished(_))));
     }
 
     #[test]

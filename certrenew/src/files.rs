@@ -24,7 +24,9 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
 use shipshape_core::config::InstallKind;
+use shipshape_core::error::chain;
 use shipshape_core::path::clean;
 use shipshape_core::report::Notice;
 
@@ -151,13 +153,33 @@ impl Lineage {
         Ok(None)
     }
 
-    /// What lies there; none where nothing does. Files that make no sense are an error: they are somebody's.
+    /// What lies there; none where nothing does, nor anything that can be used: [`Lineage::damaged`] tells the two apart.
+    /// Plain files that make no sense are an error: they are somebody's.
     pub(crate) fn installed(&self) -> Result<Option<Installed>, FilesError> {
         let place = self.look()?;
+        match self.present(&place) {
+            Err(error) if place.is_of_versions() && is_damage(&error) => Ok(None),
+            found => found,
+        }
+    }
+
+    /// What is wrong with a version in use that can be put right by another one alone: torn by a disk that was full or
+    /// broke. Without this every run would end at it, and no certificate come for ever.
+    pub(crate) fn damaged(&self) -> Option<Notice> {
+        let place = self.look().ok().filter(Place::is_of_versions)?;
+        let error = self.present(&place).err().filter(is_damage)?;
+        Some(Notice::new(
+            "files.damaged",
+            format!("what lies in {} cannot be used: {}", self.live().display(), chain(&error)),
+            format!("a new one is ordered and takes its place; to see it: ls -laL {}", self.live().display()),
+        ))
+    }
+
+    fn present(&self, place: &Place) -> Result<Option<Installed>, FilesError> {
         // The folder itself, not its name: what is read is of one version, though another is put into use meanwhile.
-        let Some(folder) = self.present_folder(&place) else { return Ok(None) };
+        let Some(folder) = self.present_folder(place) else { return Ok(None) };
         let Some(found) = pair(|kind| folder.join(format!("{kind}.pem")), &self.live())? else { return Ok(None) };
-        let version = self.version_of(&place)?.map(|version| version.0);
+        let version = self.version_of(place)?.map(|version| version.0);
         Ok(Some(Installed { version, ..found }))
     }
 
@@ -179,6 +201,21 @@ impl Lineage {
 
     fn is_whole(&self, version: Version) -> bool {
         self.read(version).is_ok_and(|found| found.is_some_and(|found| found.is_pair))
+    }
+}
+
+/// Whether files that cannot be read are broken themselves: what may not be read is whole for those who may.
+fn is_damage(error: &FilesError) -> bool {
+    match error {
+        FilesError::Certificate(_) | FilesError::Foreign { .. } => true,
+        // A block of the disk that is gone, as `read(2)` tells it. All else may be over with the next run.
+        FilesError::Unreadable { source, .. } => source.raw_os_error() == Some(Errno::IO.raw_os_error()),
+        FilesError::NotWritable { .. }
+        | FilesError::DiskFull { .. }
+        | FilesError::OpenFolder { .. }
+        | FilesError::Owner { .. }
+        | FilesError::NotGiven { .. }
+        | FilesError::NoVersion { .. } => false,
     }
 }
 

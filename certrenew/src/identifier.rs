@@ -54,7 +54,8 @@ impl Identifier {
         let wrong = |why| NotAName { stated: stated.to_owned(), why };
         let trimmed = stated.trim().trim_end_matches('.');
         if let Ok(address) = trimmed.trim_start_matches('[').trim_end_matches(']').parse() {
-            return Ok(Self::Ip(address));
+            // An IPv4 address in the clothes of IPv6 (RFC 4291, 2.5.5.2) is the IPv4 one: no authority vouches for the other.
+            return Ok(Self::Ip(IpAddr::to_canonical(&address)));
         }
         let (host, wildcard) = trimmed.strip_prefix("*.").map_or((trimmed, false), |rest| (rest, true));
         let host = idna::domain_to_ascii_strict(host).map_err(|_| wrong("a label of it cannot stand in the DNS"))?;
@@ -125,6 +126,12 @@ mod tests {
         let expected =
             ["www.example.com", "*.example.com", "xn--bcher-kva.example", "192.0.2.7", "2001:db8::1", "localhost"];
         assert_eq!(stated.map(told), expected);
+    }
+
+    #[test]
+    fn an_ipv4_address_in_the_form_of_ipv6_is_that_address() {
+        let stated = ["::ffff:192.0.2.7", "[::FFFF:c000:0207]", "::192.0.2.7", "64:ff9b::192.0.2.7"];
+        assert_eq!(stated.map(told), ["192.0.2.7", "192.0.2.7", "::c000:207", "64:ff9b::c000:207"]);
     }
 
     #[test]

@@ -54,6 +54,10 @@ pub(crate) struct Record {
     pub(crate) issued: Option<Issued>,
     /// Whether the present one is in use.
     pub(crate) deploy: Option<Deploy>,
+    /// The folder below which it lies: no other application's certificate may have this place.
+    pub(crate) folder: Option<PathBuf>,
+    /// The serial number of one that was revoked: whatever the authority wishes, it is to be replaced.
+    pub(crate) revoked: Option<String>,
 }
 
 /// An order at the authority.
@@ -75,6 +79,9 @@ pub(crate) struct PendingOrder {
     pub(crate) key_file: PathBuf,
     /// When it was made.
     pub(crate) at: DateTime<Utc>,
+    /// Before this, the authority has nothing to say about it.
+    #[serde(default)]
+    pub(crate) ask_again: Option<DateTime<Utc>>,
 }
 
 /// Failures in a row.
@@ -132,6 +139,9 @@ pub(crate) struct Deploy {
     pub(crate) is_done: bool,
     /// When it was last tried.
     pub(crate) at: DateTime<Utc>,
+    /// The version that was in use before, to come back to; none where there was none, or it is done.
+    #[serde(default)]
+    pub(crate) before: Option<u32>,
     /// The version that was put back because the server would not take this one; it is tried again.
     pub(crate) rolled_back_from: Option<u32>,
     /// What went wrong.

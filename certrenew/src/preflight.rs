@@ -49,7 +49,7 @@ const MOST_SKEW: TimeDelta = TimeDelta::minutes(5);
 pub(crate) struct Finding {
     /// The name; none for what concerns the machine.
     pub(crate) name: Option<String>,
-    /// A stable dotted word: `preflight.dns`, `preflight.caa`, `preflight.port80`, `preflight.token`, `preflight.clock`, ….
+    /// A stable dotted word: `preflight.dns`, `preflight.caa`, `preflight.port`, `preflight.token`, `preflight.clock`, ….
     pub(crate) code: &'static str,
     /// What is so, or what is wrong, in one line.
     pub(crate) message: String,

@@ -4,24 +4,27 @@ mod book;
 mod error;
 mod obtain;
 mod sessions;
+mod using;
 mod visit;
 
+use chrono::TimeDelta;
 use shipshape_core::alert::{Problem, Severity};
 use shipshape_core::error::Failure;
 use shipshape_core::exit::Exit;
 use shipshape_core::run::Outcome;
-use shipshape_core::signal;
 use shipshape_core::stack::Stack;
 use shipshape_core::stack::compose::Compose;
 use shipshape_core::stack::host::Host;
+use shipshape_core::{signal, units};
 
 pub(crate) use book::Book;
 pub(crate) use sessions::Sessions;
 use visit::Visit;
-pub(crate) use visit::{lineage, place, planned, row};
+pub(crate) use visit::{lineage, place, planned, row, waiting};
 
-use crate::cli::{Context, RunArgs};
+use crate::cli::{Context, OneArgs, RunArgs};
 use crate::report::{self, Action, Row};
+use crate::status;
 use crate::wanted::{self, Wanted};
 
 /// How the run treats what it finds.
@@ -54,9 +57,11 @@ pub(crate) fn renew(args: &RunArgs, context: &Context<'_>) -> Result<Outcome, Fa
         signal::check()?;
     }
     for (row, one) in rows.iter().zip(&wanted) {
-        for problem in problems(row, one) {
-            context.run.problem(problem);
-        }
+        tell(row, one, context);
+    }
+    // What is wrong with the others is not over because this run was not about them.
+    for one in others(args, context, &wanted) {
+        tell(&status::remembered(&one, &book, context), &one, context);
     }
     Ok(Outcome {
         exit: exit_of(&rows, &wanted),
@@ -66,8 +71,22 @@ pub(crate) fn renew(args: &RunArgs, context: &Context<'_>) -> Result<Outcome, Fa
     })
 }
 
+fn tell(row: &Row, wanted: &Wanted, context: &Context<'_>) {
+    for problem in problems(row, wanted) {
+        context.run.problem(problem);
+    }
+}
+
+/// The certificates of the configuration that this run is not about.
+fn others(args: &RunArgs, context: &Context<'_>, visited: &[Wanted]) -> Vec<Wanted> {
+    let all = OneArgs { app: args.one.app.clone(), ..OneArgs::default() };
+    // A mistake in one of them is told by the run that is about it.
+    let all = wanted::wanted(context.config, &all).unwrap_or_default();
+    all.into_iter().filter(|one| visited.iter().all(|visited| visited.name != one.name)).collect()
+}
+
 /// The way to the services that serve certificates; none where no certificate names one.
-fn stack(context: &Context<'_>, wanted: &[Wanted]) -> Result<Option<Box<dyn Stack>>, Failure> {
+pub(crate) fn stack(context: &Context<'_>, wanted: &[Wanted]) -> Result<Option<Box<dyn Stack>>, Failure> {
     if wanted.iter().all(|one| one.use_by.service.is_none()) {
         return Ok(None);
     }
@@ -97,7 +116,8 @@ fn problems(row: &Row, wanted: &Wanted) -> Vec<Problem> {
     if let Some(severity) = nearness(row, wanted) {
         let text = match (row.days_left, row.not_after) {
             (Some(days), Some(at)) if days >= 0 => {
-                format!("it ends in {days} days, at {}", shipshape_core::moment::told(at))
+                let left = units::counted(days.unsigned_abs(), "day", "days");
+                format!("it ends in {left}, at {}", shipshape_core::moment::told(at))
             }
             _ => "it is over".to_owned(),
         };
@@ -109,17 +129,19 @@ fn problems(row: &Row, wanted: &Wanted) -> Vec<Problem> {
 
 /// Whether its end is near enough to be told, and how bad that is.
 fn nearness(row: &Row, wanted: &Wanted) -> Option<Severity> {
-    let (days, life) = (row.days_left?, row.life_days?);
+    let (left, life) = row.left_of?;
     // A sixth is half of what is left when it should have been renewed.
-    let near = wanted.alert_days.map_or(life / 6, i64::from);
-    if days < 0 { Some(Severity::Critical) } else { (days < near).then_some(Severity::Warning) }
+    let near = wanted.alert_days.map_or(life / 6, |days| TimeDelta::days(i64::from(days)));
+    if left <= TimeDelta::zero() { Some(Severity::Critical) } else { (left < near).then_some(Severity::Warning) }
 }
 
 /// The worst of all: what failed now is critical; what waits for its turn after a failure is worth a look, until its end is near.
 pub(crate) fn exit_of(rows: &[Row], wanted: &[Wanted]) -> Exit {
+    let is_served = |row: &Row| row.served.iter().all(|one| one.ok);
     let of = |(row, one): (&Row, &Wanted)| match (row.action, nearness(row, one)) {
         (Action::Failed, _) | (_, Some(Severity::Critical)) | (Action::Pending, Some(_)) => Exit::Critical,
         (Action::Pending, None) | (_, Some(Severity::Warning)) => Exit::Warning,
+        (Action::None | Action::Renewed | Action::Deployed, None) if !is_served(row) => Exit::Warning,
         (Action::None | Action::Renewed | Action::Deployed, None) => Exit::Ok,
     };
     rows.iter().zip(wanted).map(of).max_by_key(|exit| exit.number()).unwrap_or(Exit::Ok)

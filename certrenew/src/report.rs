@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -57,9 +57,9 @@ pub(crate) struct Row {
     pub(crate) not_after: Option<DateTime<Utc>>,
     /// Days until then, rounded down.
     pub(crate) days_left: Option<i64>,
-    /// How many days it lives in all.
+    /// How long it lives from now on, and in all.
     #[serde(skip)]
-    pub(crate) life_days: Option<i64>,
+    pub(crate) left_of: Option<(TimeDelta, TimeDelta)>,
     /// Who issued it.
     pub(crate) issuer: Option<String>,
     /// Its serial number in hexadecimal digits.
@@ -110,7 +110,7 @@ impl Row {
             reason: String::new(),
             not_after: None,
             days_left: None,
-            life_days: None,
+            left_of: None,
             issuer: None,
             serial: None,
             next_attempt: None,
@@ -124,7 +124,7 @@ impl Row {
     pub(crate) fn facts(&mut self, facts: &Facts, now: DateTime<Utc>) {
         self.not_after = Some(facts.not_after);
         self.days_left = Some(facts.days_left(now));
-        self.life_days = Some(facts.lifetime().num_days());
+        self.left_of = Some((facts.not_after - now, facts.lifetime()));
         self.issuer = Some(facts.issuer.clone());
         self.serial = Some(facts.serial.clone());
     }
@@ -208,7 +208,6 @@ pub(crate) fn text(rows: &[Row]) -> String {
 /// One line: how many of each kind, the worst first.
 pub(crate) fn summary(rows: &[Row]) -> String {
     let worst_first = [Action::Failed, Action::Pending, Action::Renewed, Action::Deployed, Action::None];
-    let failed = |row: &&Row| row.action == Action::Failed;
     let parts: Vec<String> = worst_first
         .iter()
         .filter_map(|action| {
@@ -228,7 +227,8 @@ pub(crate) fn summary(rows: &[Row]) -> String {
         let _ = write!(told, "; the first ends in {}", days_told(days));
     }
     // The first of the reasons: what cron sends by mail is this line alone.
-    if let Some(error) = rows.iter().filter(failed).find_map(|row| row.error.as_ref()) {
+    let mut worst = worst_first.iter().flat_map(|action| rows.iter().filter(move |row| row.action == *action));
+    if let Some(error) = worst.find_map(|row| row.error.as_ref()) {
         let _ = write!(told, "; {}", error.message);
     }
     told

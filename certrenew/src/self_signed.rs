@@ -1,5 +1,6 @@
 //! `certrenew self-signed`: a placeholder so that a web server can start before the first order.
 
+use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,10 +10,12 @@ use rcgen::{DnType, ExtendedKeyUsagePurpose, KeyUsagePurpose};
 use serde_json::{Value, json};
 use shipshape_core::config::{Config, InstallKind, KeyKind};
 use shipshape_core::error::Failure;
+use shipshape_core::report::Notice;
 use shipshape_core::run::{Outcome, Run};
 use shipshape_core::units::counted;
 
 use crate::certificate::Chain;
+use crate::check::{Meant, meant};
 use crate::cli::{Context, OneArgs};
 use crate::files::Lineage;
 use crate::identifier::Identifier;
@@ -58,59 +61,103 @@ impl From<Wanted> for Place {
     }
 }
 
-/// What was done in a place.
+/// What was found or done in a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// There is a placeholder now.
+    Made,
+    /// A certificate for its names lies there already.
+    There,
+    /// One lies there that is not for all of its names.
+    Other,
+    /// It is renewed elsewhere, and nothing is looked at.
+    Elsewhere,
+}
+
+/// A place, and what was done there.
 struct Row {
     name: String,
     names: Vec<String>,
     path: PathBuf,
-    is_made: bool,
+    state: State,
+    /// What somebody should look at.
+    notice: Option<Notice>,
 }
 
 /// Makes placeholders where nothing lies; never writes over a certificate.
 pub(crate) fn self_signed(args: &SelfSignedArgs, context: &Context<'_>) -> Result<Outcome, Failure> {
-    let places = places(args, context.config)?;
+    let (places, unlisted) = places(args, context.config)?;
     let (_book, _lock) = Book::open(context)?;
     let rows = places.iter().map(|place| fill(place, context.run)).collect::<Result<Vec<_>, _>>()?;
-    let made = rows.iter().filter(|row| row.is_made).count();
-    let summary = match made {
-        0 => "nothing to do: there is a certificate everywhere already".to_owned(),
-        made => format!("{} made", counted(made as u64, "placeholder", "placeholders")),
-    };
     let text = rows.iter().map(Row::line).collect();
+    let warnings = unlisted.into_iter().chain(rows.iter().filter_map(|row| row.notice.clone())).collect();
     Ok(Outcome {
         data: json!({ "certificates": rows.iter().map(Row::data).collect::<Vec<_>>() }),
         text,
-        ..Outcome::ok(summary)
+        warnings,
+        ..Outcome::ok(summary(&rows))
     })
 }
 
-/// Certificates of the configuration by their names; names that none of them has make one of their own.
-fn places(args: &SelfSignedArgs, config: &Config) -> Result<Vec<Place>, Failure> {
-    if args.names.is_empty() {
-        return Ok(wanted::wanted(config, &args.one)?.into_iter().map(Place::from).collect());
+fn summary(rows: &[Row]) -> String {
+    let count = |state| rows.iter().filter(|row| row.state == state).count() as u64;
+    let mut told = match count(State::Made) {
+        0 if rows.iter().all(|row| row.state == State::There) => {
+            return "nothing to do: there is a certificate everywhere already".to_owned();
+        }
+        made => format!("{} made", counted(made, "placeholder", "placeholders")),
+    };
+    for (state, what) in [
+        (State::There, "there already"),
+        (State::Other, "not made, since a certificate for other names lies there"),
+        (State::Elsewhere, "not made, since they are renewed elsewhere"),
+    ] {
+        if count(state) > 0 {
+            let _ = write!(told, ", {} {what}", count(state));
+        }
+    }
+    told
+}
+
+/// Certificates of the configuration by what they are called, or by what they are for; names that none of them has make
+/// one of their own, and that is told.
+fn places(args: &SelfSignedArgs, config: &Config) -> Result<(Vec<Place>, Option<Notice>), Failure> {
+    let names: Vec<&String> = args.names.iter().chain(&args.one.domain).collect();
+    if names.is_empty() {
+        return Ok((wanted::wanted(config, &args.one)?.into_iter().map(Place::from).collect(), None));
     }
     // What the names stand for is not known yet: a name that the flags give is that of a new certificate.
     let all = OneArgs { name: None, domain: Vec::new(), ..args.one.clone() };
     // Without a configuration everything that is named is new.
-    let mut known = match wanted::wanted(config, &all) {
+    let configured = match wanted::wanted(config, &all) {
         Err(WantedError::Nothing) => Vec::new(),
         other => other?,
     };
-    let is_known = |stated: &&String| known.iter().any(|one| one.name == **stated);
-    let (stated, others): (Vec<&String>, Vec<&String>) = args.names.iter().partition(is_known);
-    known.retain(|one| stated.contains(&&one.name));
-    let mut places: Vec<Place> = known.into_iter().map(Place::from).collect();
-    if !others.is_empty() {
-        places.push(unknown(&others, &args.one, config)?);
+    let is_configured = !configured.is_empty();
+    let Meant { known, rest } = meant(&names, configured)?;
+    let mut places: Vec<Place> = known.into_iter().map(|(one, _)| Place::from(one)).collect();
+    // Where certificates are configured, it may be a slip of the pen; where none is, nothing else can be meant.
+    let notice = (is_configured && !rest.is_empty()).then(|| unlisted(&rest));
+    if !rest.is_empty() {
+        places.push(unknown(rest, &args.one, config)?);
     }
-    Ok(places)
+    Ok((places, notice))
+}
+
+fn unlisted(names: &[Identifier]) -> Notice {
+    let names = listed(names).join(", ");
+    Notice::new(
+        "self_signed.unlisted",
+        format!(
+            "no certificate of the configuration is for {names}: the placeholder is one of its own, which no run replaces"
+        ),
+        "see which there are: certrenew status; or add it to the configuration: [[certrenew.certificate]]",
+    )
 }
 
 /// One certificate for these names, where no configuration says anything of it.
-fn unknown(names: &[&String], one: &OneArgs, config: &Config) -> Result<Place, Failure> {
+fn unknown(names: Vec<Identifier>, one: &OneArgs, config: &Config) -> Result<Place, Failure> {
     let common = &config.certrenew;
-    let stated = names.iter().copied().chain(&one.domain);
-    let names = stated.map(|name| Identifier::parse(name)).collect::<Result<Vec<_>, _>>()?;
     let first = names.first().ok_or(WantedError::NoNames)?;
     let name = one.name.clone().unwrap_or_else(|| wanted::lineage_of(first));
     if !shipshape_core::name::is_valid(&name) {
@@ -124,20 +171,40 @@ fn unknown(names: &[&String], one: &OneArgs, config: &Config) -> Result<Place, F
 
 /// Puts a placeholder where nothing lies.
 fn fill(place: &Place, run: &Run) -> Result<Row, Failure> {
-    let lineage = &place.lineage;
-    let is_made = place.is_ours && {
-        lineage.mend()?;
-        lineage.installed()?.is_none()
-    };
+    let (state, notice) = if place.is_ours { state(place)? } else { (State::Elsewhere, None) };
     // A kind of key that every server and client takes, whatever is ordered afterwards.
-    if is_made {
+    if state == State::Made {
+        let lineage = &place.lineage;
         let key = Key::make(KeyKind::EcdsaP256)?;
         let staged = lineage.stage(&key, &placeholder(&key, &place.names, run.started())?)?;
         staged.notice.into_iter().for_each(|notice| run.warn(notice));
         lineage.switch(staged.version)?;
     }
-    let names = place.names.iter().map(ToString::to_string).collect();
-    Ok(Row { name: place.name.clone(), names, path: lineage.live(), is_made })
+    Ok(Row { name: place.name.clone(), names: listed(&place.names), path: place.lineage.live(), state, notice })
+}
+
+/// What is to be done there. A certificate without the names that were asked for is told: a server that starts with it
+/// shows browsers the wrong one.
+fn state(place: &Place) -> Result<(State, Option<Notice>), Failure> {
+    place.lineage.mend()?;
+    let Some(installed) = place.lineage.installed()? else { return Ok((State::Made, None)) };
+    let there = &installed.chain.facts.names;
+    let missing: Vec<Identifier> = place.names.iter().filter(|name| !there.contains(name)).cloned().collect();
+    if missing.is_empty() {
+        return Ok((State::There, None));
+    }
+    let (live, missing) = (place.lineage.live(), listed(&missing).join(", "));
+    let there = there.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let notice = Notice::new(
+        "self_signed.other_names",
+        format!("the certificate in {} is for {there}, not for {missing}; it stays as it is", live.display()),
+        "have one ordered for the names of the configuration: certrenew; or call the placeholder otherwise: --name NAME",
+    );
+    Ok((State::Other, Some(notice)))
+}
+
+fn listed(names: &[Identifier]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
 }
 
 /// The certificate: of one key that vouches for itself.
@@ -161,7 +228,10 @@ fn since_epoch(at: DateTime<Utc>) -> Duration {
 
 impl Row {
     fn action(&self) -> &'static str {
-        if self.is_made { "self-signed" } else { "none" }
+        match self.state {
+            State::Made => "self-signed",
+            State::There | State::Other | State::Elsewhere => "none",
+        }
     }
 
     fn data(&self) -> Value {
@@ -203,11 +273,21 @@ mod tests {
 
     impl Machine {
         fn makes(&self, names: &[&str]) -> Result<Value, Failure> {
+            Ok(self.ends(names)?.data["certificates"].clone())
+        }
+
+        /// The summary, and the codes of the warnings.
+        fn tells(&self, names: &[&str]) -> (String, Vec<String>) {
+            let Outcome { summary, warnings, .. } = self.ends(names).unwrap();
+            (summary, warnings.into_iter().map(|notice| notice.code).collect())
+        }
+
+        fn ends(&self, names: &[&str]) -> Result<Outcome, Failure> {
             let app = App { name: "certificates".to_owned(), dir: None };
             let context = Context { config: &self.config, app: &app, run: &self.run };
             let one = OneArgs { folder: Some(self.folder.path().join("tls")), ..OneArgs::default() };
             let args = SelfSignedArgs { names: names.iter().map(ToString::to_string).collect(), one };
-            Ok(self_signed(&args, &context)?.data["certificates"].clone())
+            self_signed(&args, &context)
         }
 
         fn lineage(&self, name: &str) -> Lineage {
@@ -273,6 +353,38 @@ names = ['192.0.2.7']
         assert_eq!(actions(&rows), ["new.test self-signed"]);
         assert_eq!(rows[0]["names"], json!(["new.test", "www.new.test"]));
         assert_eq!(rows[0]["path"], json!(machine.folder.path().join("tls/live/new.test")));
+    }
+
+    #[test]
+    fn a_name_on_a_certificate_of_the_configuration_means_that_certificate() {
+        let machine = machine(TWO);
+        let rows = machine.makes(&["192.0.2.7", "*.B.test"]).unwrap();
+        assert_eq!(actions(&rows), ["a.test self-signed", "c self-signed"]);
+        assert_eq!(rows[0]["names"], json!(["a.test", "*.b.test"]), "whole, since the next order is for all of them");
+        assert_eq!(machine.tells(&["c", "a.test"]).1, [""; 0]);
+    }
+
+    #[test]
+    fn a_name_that_no_certificate_of_the_configuration_has_is_told() {
+        let machine = machine(TWO);
+        let (summary, codes) = machine.tells(&["c", "typo.test"]);
+        assert_eq!((summary.as_str(), codes), ("2 placeholders made", vec!["self_signed.unlisted".to_owned()]));
+        assert!(machine.lineage("typo.test").installed().unwrap().is_some());
+        assert_eq!(super::tests::machine("").tells(&["new.test"]).1, [""; 0], "without any, nothing else can be meant");
+    }
+
+    #[test]
+    fn a_certificate_for_other_names_in_its_place_is_told() {
+        let machine = machine("");
+        machine.makes(&["a.test", "b.test"]).unwrap();
+        assert_eq!(machine.tells(&["a.test"]).0, "nothing to do: there is a certificate everywhere already");
+        let outcome = machine.ends(&["a.test", "c.test"]).unwrap();
+        assert!(outcome.summary.starts_with("0 placeholders made, 1 not made, since"), "{}", outcome.summary);
+        let [told] = outcome.warnings.as_slice() else { panic!("{:?}", outcome.warnings) };
+        assert_eq!(told.code, "self_signed.other_names");
+        assert!(told.message.contains("is for a.test, b.test, not for c.test"), "{}", told.message);
+        let there = machine.lineage("a.test").installed().unwrap().unwrap().chain.facts.names;
+        assert!(there.iter().all(|name| name.to_string() != "c.test"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use shipshape_core::run::Outcome;
 use crate::cli::{Context, OneArgs};
 use crate::deploy;
 use crate::due::{self, Due, Known};
-use crate::renew::{Book, exit_of, lineage, place, planned, row};
+use crate::renew::{Book, exit_of, lineage, place, planned, row, waiting};
 use crate::report::{self, Action, Row};
 use crate::wanted::{self, Wanted};
 
@@ -24,6 +24,19 @@ pub(crate) fn status(args: &OneArgs, context: &Context<'_>) -> Result<Outcome, F
 }
 
 fn status_of(wanted: &Wanted, book: &Book, context: &Context<'_>) -> Row {
+    let mut row = remembered(wanted, book, context);
+    let served = deploy::served_at(&wanted.verify, &wanted.identifiers);
+    let first = served.iter().filter_map(|one| one.shown.as_ref().ok()).min_by_key(|facts| facts.not_after);
+    if let Some(facts) = first.filter(|facts| !wanted.renew && row.not_after.is_none_or(|own| facts.not_after < own)) {
+        // What is renewed elsewhere need not lie here.
+        row.facts(facts, context.run.started());
+    }
+    row.served(&served);
+    row
+}
+
+/// What lies there and what is remembered; nothing is asked of any server.
+pub(crate) fn remembered(wanted: &Wanted, book: &Book, context: &Context<'_>) -> Row {
     let mut row = row(wanted);
     if let Err(failure) = fill(&mut row, wanted, book, context) {
         row.action = Action::Failed;
@@ -34,19 +47,26 @@ fn status_of(wanted: &Wanted, book: &Book, context: &Context<'_>) -> Row {
 
 fn fill(row: &mut Row, wanted: &Wanted, book: &Book, context: &Context<'_>) -> Result<(), Failure> {
     let now = context.run.started();
-    let installed = lineage(wanted).installed()?;
-    let record = book.record(&wanted.name);
-    let served = deploy::served_at(&wanted.verify, &wanted.identifiers);
-    match (&installed, served.iter().find_map(|one| one.shown.as_ref().ok())) {
-        (Some(installed), _) => row.facts(&installed.chain.facts, now),
-        // What is renewed elsewhere need not lie here.
-        (None, Some(facts)) if !wanted.renew => row.facts(facts, now),
-        (None, _) => {}
+    let place_of = lineage(wanted);
+    let installed = place_of.installed()?;
+    if let Some(damage) = place_of.damaged() {
+        context.run.warn(damage);
     }
-    row.served(&served);
+    let record = book.record(&wanted.name);
+    if let Some(installed) = &installed {
+        row.facts(&installed.chain.facts, now);
+    }
     row.deploy(record.deploy.as_ref());
+    let unused = record.deploy.as_ref().filter(|deploy| !deploy.is_done).and_then(|deploy| deploy.why.clone());
+    row.error = record.failures.as_ref().map(|failures| failures.why.clone()).or(unused);
     if !wanted.renew {
         "renewed elsewhere".clone_into(&mut row.reason);
+        return Ok(());
+    }
+    if waiting(wanted, &place_of, installed.as_ref(), &record, now)?.is_some() {
+        row.action = Action::Pending;
+        row.next_attempt = Some(now);
+        "a newer one lies beside it: the next run puts it to use".clone_into(&mut row.reason);
         return Ok(());
     }
     let known = Known {
@@ -58,12 +78,12 @@ fn fill(row: &mut Row, wanted: &Wanted, book: &Book, context: &Context<'_>) -> R
         record: &record,
         place: place(&wanted.name),
     };
-    tell_due(row, due::due(&known, now), record.failures.as_ref().map(|failures| &failures.why), now);
+    tell_due(row, due::due(&known, now), now);
     Ok(())
 }
 
 /// What the next run will do, and why.
-fn tell_due(row: &mut Row, due: Due, why: Option<&shipshape_core::report::Notice>, now: chrono::DateTime<chrono::Utc>) {
+fn tell_due(row: &mut Row, due: Due, now: chrono::DateTime<chrono::Utc>) {
     match due {
         Due::Later { at, why } => {
             row.next_attempt = Some(at);
@@ -78,7 +98,6 @@ fn tell_due(row: &mut Row, due: Due, why: Option<&shipshape_core::report::Notice
             row.action = Action::Pending;
             row.next_attempt = Some(until);
             row.reason = format!("{reason}; tried again at {}", shipshape_core::moment::told(until));
-            row.error = why.cloned();
         }
     }
     if row.deploy.as_ref().is_some_and(|deploy| !deploy.done) {

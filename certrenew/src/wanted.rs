@@ -58,6 +58,8 @@ pub(crate) struct Wanted {
     pub(crate) use_by: UseBy,
     /// Where it must then be served.
     pub(crate) verify: Vec<SocketAddr>,
+    /// Whether anybody has said who takes it or where it is served, be it nobody and nowhere (`verify = []`).
+    pub(crate) is_use_stated: bool,
     /// What a failed look before an order does.
     pub(crate) preflight: PreflightKind,
     /// The name server to ask; those of this machine where there is none.
@@ -148,6 +150,7 @@ impl Wanted {
             authority: Authority::of(&stated)?,
             use_by: use_by(&stated),
             verify: verify(&stated)?,
+            is_use_stated: stated.service.is_some() || stated.command.is_some() || stated.verify.is_some(),
             resolver: stated.resolver.as_deref().map(resolver).transpose()?,
             method,
             identifiers,

@@ -310,8 +310,8 @@ fn group_of(handle: &duct::Handle) -> io::Result<Pid> {
     number.and_then(Pid::from_raw).ok_or_else(|| io::Error::other("the process has no number"))
 }
 
-/// The program's file. A relative path is never taken: it would depend on where one stands.
-fn find(program: &Path) -> Option<PathBuf> {
+/// The program's file, as [`Command`] would find it. A relative path is never taken: it would depend on where one stands.
+pub fn find(program: &Path) -> Option<PathBuf> {
     if program.is_absolute() {
         return program.is_file().then(|| program.to_owned());
     }

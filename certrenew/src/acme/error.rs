@@ -1,6 +1,7 @@
 //! Why the authority did not do what it was asked for.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
@@ -25,12 +26,12 @@ pub(crate) struct Refused {
     pub(crate) detail: String,
 }
 
-/// Why the authority did not do what it was asked for.
-#[derive(Debug, thiserror::Error)]
+/// Why the authority did not do what it was asked for. Cloned for each certificate that fails for the same reason.
+#[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum AcmeError {
     /// It cannot be reached, or not trusted.
     #[error(transparent)]
-    Http(#[from] HttpError),
+    Http(Arc<HttpError>),
     /// Too much was asked for (429, `rateLimited`), or it is overloaded (503).
     #[error("{host} asks to come back later: {detail}")]
     Later {
@@ -108,6 +109,8 @@ pub(crate) enum AcmeError {
     Pending {
         /// The authority.
         host: String,
+        /// When it wants to be asked again, where it says so.
+        retry_at: Option<DateTime<Utc>>,
     },
     /// It refused for a reason of its own.
     #[error("{host} refused: {detail} ({kind})")]
@@ -137,13 +140,31 @@ pub(crate) enum AcmeError {
     },
     /// The account's file, or the key of a binding, cannot be read.
     #[error(transparent)]
-    Secret(#[from] SecretError),
+    Secret(Arc<SecretError>),
     /// The account's file cannot be written.
     #[error(transparent)]
-    File(#[from] AtomicError),
+    File(Arc<AtomicError>),
     /// We were asked to stop.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
+}
+
+impl From<HttpError> for AcmeError {
+    fn from(cause: HttpError) -> Self {
+        Self::Http(Arc::new(cause))
+    }
+}
+
+impl From<SecretError> for AcmeError {
+    fn from(cause: SecretError) -> Self {
+        Self::Secret(Arc::new(cause))
+    }
+}
+
+impl From<AtomicError> for AcmeError {
+    fn from(cause: AtomicError) -> Self {
+        Self::File(Arc::new(cause))
+    }
 }
 
 fn told(refused: &[Refused]) -> String {
@@ -154,7 +175,7 @@ impl AcmeError {
     /// Before when it makes no sense to ask again, where the authority has said so.
     pub(crate) fn retry_at(&self) -> Option<DateTime<Utc>> {
         match self {
-            Self::Later { retry_at, .. } => *retry_at,
+            Self::Later { retry_at, .. } | Self::Pending { retry_at, .. } => *retry_at,
             Self::Http(_)
             | Self::Names { .. }
             | Self::AccountGone { .. }
@@ -163,7 +184,6 @@ impl AcmeError {
             | Self::Terms { .. }
             | Self::Profile { .. }
             | Self::NoChallenge { .. }
-            | Self::Pending { .. }
             | Self::Refused { .. }
             | Self::Protocol { .. }
             | Self::Account { .. }

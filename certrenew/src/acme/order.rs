@@ -92,7 +92,7 @@ impl<'s> Order<'s> {
     pub(crate) fn proofs(&mut self, method: &Method) -> Result<Vec<Proof>, AcmeError> {
         match self.stage {
             Stage::Pending => self.look_up()?,
-            Stage::Invalid => return Err(self.failure(Duration::ZERO)),
+            Stage::Invalid => return Err(self.reasons(Duration::ZERO)),
             Stage::Ready | Stage::Processing | Stage::Valid => return Ok(Vec::new()),
         }
         let thumbprint = self.account.key_thumbprint().to_owned();
@@ -105,7 +105,7 @@ impl<'s> Order<'s> {
                 AuthorizationStatus::Invalid
                 | AuthorizationStatus::Revoked
                 | AuthorizationStatus::Expired
-                | AuthorizationStatus::Deactivated => return Err(self.failure(Duration::ZERO)),
+                | AuthorizationStatus::Deactivated => return Err(self.reasons(Duration::ZERO)),
             }
         }
         Ok(proofs)
@@ -117,7 +117,7 @@ impl<'s> Order<'s> {
             self.say_ready(&proof.url)?;
         }
         self.wait_while(Stage::Pending, patience)?;
-        if self.stage == Stage::Invalid { Err(self.failure(OTHERS.min(patience))) } else { Ok(()) }
+        if self.stage == Stage::Invalid { Err(self.reasons(OTHERS.min(patience))) } else { Ok(()) }
     }
 
     /// Hands in the signing request; nothing where that was done in an earlier run.
@@ -129,7 +129,7 @@ impl<'s> Order<'s> {
             Ok(()) => self.stage = self.inner.state().status.into(),
             Err(error) => self.finalized_after_all(error)?,
         }
-        if self.stage == Stage::Invalid { Err(self.failure(Duration::ZERO)) } else { Ok(()) }
+        if self.stage == Stage::Invalid { Err(self.reasons(Duration::ZERO)) } else { Ok(()) }
     }
 
     /// Waits for the certificate, and takes the chain by that issuer where there are several; the first one otherwise, which
@@ -138,7 +138,7 @@ impl<'s> Order<'s> {
         self.wait_while(Stage::Processing, patience)?;
         match self.stage {
             Stage::Valid => {}
-            Stage::Invalid => return Err(self.failure(Duration::ZERO)),
+            Stage::Invalid => return Err(self.reasons(Duration::ZERO)),
             stage @ (Stage::Pending | Stage::Ready | Stage::Processing) => {
                 return Err(self.transport.nonsense(&format!("the order is {stage:?} where it should be valid")));
             }
@@ -164,16 +164,37 @@ impl<'s> Order<'s> {
         })
     }
 
-    /// Asks until the order is at another stage, or patience ends.
+    /// Why an order that is [`Stage::Invalid`] came to nothing: each name that failed with its reason, as [`Order::prove`]
+    /// tells it. For orders of earlier runs, whose names have all been looked at.
+    pub(crate) fn failure(&mut self) -> AcmeError {
+        self.reasons(Duration::ZERO)
+    }
+
+    /// Asks until the order is at another stage, or patience ends. An authority that is overloaded meanwhile is asked on:
+    /// it may look at the proofs all the same.
     fn wait_while(&mut self, stage: Stage, patience: Duration) -> Result<(), AcmeError> {
         let watch = Stopwatch::start();
         let mut pace = Pace::new(patience);
+        let mut later = None;
         while self.stage == stage {
-            let pause = pace.pause(self.transport.retry_after(), watch.elapsed());
-            rest(pause.ok_or_else(|| AcmeError::Pending { host: self.transport.host() })?)?;
-            self.refresh()?;
+            let told = later.as_ref().map_or_else(|| self.transport.retry_after(), |later| Some(until(later)));
+            let Some(pause) = pace.pause(told, watch.elapsed()) else {
+                return Err(later.unwrap_or_else(|| self.pending()));
+            };
+            rest(pause)?;
+            later = match self.refresh() {
+                Ok(()) => None,
+                Err(later @ AcmeError::Later { .. }) => Some(later),
+                Err(error) => return Err(error),
+            };
         }
         Ok(())
+    }
+
+    /// The authority is at it still; when it wants to be asked is told to the runs to come.
+    fn pending(&self) -> AcmeError {
+        let retry_at = self.transport.retry_after().map(|wait| problem::after(clock::now(), wait));
+        AcmeError::Pending { host: self.transport.host(), retry_at }
     }
 
     fn refresh(&mut self) -> Result<(), AcmeError> {
@@ -250,7 +271,7 @@ impl<'s> Order<'s> {
     }
 
     /// Why it came to nothing: each name with what its challenge says (RFC 8555, 7.1.6 and 8), else what the order says.
-    fn failure(&mut self, patience: Duration) -> AcmeError {
+    fn reasons(&mut self, patience: Duration) -> AcmeError {
         match self.refused(patience) {
             Ok(refused) if refused.is_empty() => self.own_failure(),
             Ok(refused) => self.names(refused),
@@ -303,6 +324,11 @@ impl<'s> Order<'s> {
         let is_open = |state: &AuthorizationState| state.status == AuthorizationStatus::Pending;
         all.filter(|(_, one)| one.state.as_ref().is_some_and(is_open)).map(|(index, _)| index).collect()
     }
+}
+
+/// How long an authority wants to be left alone from now on.
+fn until(later: &AcmeError) -> Duration {
+    later.retry_at().and_then(|at| (at - clock::now()).to_std().ok()).unwrap_or_default()
 }
 
 /// What is asked of an authorization, or said to it.

@@ -1,5 +1,7 @@
 //! Problem documents (RFC 7807; RFC 8555, 6.7): what an authority sends instead of what was asked for, and what it means.
 
+use std::time::Duration;
+
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use shipshape_core::http::Answer;
@@ -98,9 +100,7 @@ impl Problem {
 
     fn later(self, host: String, answer: Option<&Answer>, now: DateTime<Utc>) -> AcmeError {
         let detail = self.detail.as_deref().unwrap_or_default();
-        let stated = answer.and_then(|answer| header::retry_after(answer, now)).and_then(|wait| {
-            TimeDelta::from_std(wait).map_or(Some(now + LONGEST_WAIT), |wait| now.checked_add_signed(wait))
-        });
+        let stated = answer.and_then(|answer| header::retry_after(answer, now)).map(|wait| after(now, wait));
         let retry_at = stated.or_else(|| time_in(detail)).map(|at| at.clamp(now, now + LONGEST_WAIT));
         AcmeError::Later { host, page: words::address(detail), detail: self.told(), retry_at }
     }
@@ -151,6 +151,11 @@ impl Problem {
 fn kind_of(stated: Option<&str>) -> Option<String> {
     let kind = words::told(stated?.strip_prefix(ACME).unwrap_or(stated?));
     (!kind.is_empty() && kind != "about:blank").then_some(kind)
+}
+
+/// When a wait is over that begins now, however long the authority says that it is.
+pub(super) fn after(now: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
+    now + TimeDelta::from_std(wait).map_or(LONGEST_WAIT, |wait| wait.min(LONGEST_WAIT))
 }
 
 /// The time in `retry after 2026-11-20 08:50:37 UTC`, as Boulder writes it into what it says about its limits.

@@ -40,8 +40,12 @@ impl Register<'_> {
             // Its making was cut off: the authority may know its key already, and answers with the same account then.
             half_made => self.make(half_made)?,
         };
-        self.tell_contact(&account, stored)?;
-        Ok(account)
+        match self.tell_contact(&account, stored) {
+            Ok(()) => Ok(account),
+            // Nothing else was said to it yet, and nothing else could be: each run would end here for ever.
+            Err(AcmeError::AccountGone { .. }) => self.open_anew(),
+            Err(error) => Err(error),
+        }
     }
 
     /// A new one in the place of one that is gone: under the same key, which proves to be ours what it was used for; under

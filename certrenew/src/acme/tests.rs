@@ -32,12 +32,16 @@ fn webroot() -> Method {
 
 /// From an order to the word that its certificate is there.
 fn proved(session: &Session) -> Result<Stage, AcmeError> {
+    proved_within(PATIENCE, session)
+}
+
+fn proved_within(patience: Duration, session: &Session) -> Result<Stage, AcmeError> {
     let names = names();
     let mut order = session.order(&request(&names))?;
     let proofs = order.proofs(&webroot())?;
-    order.prove(&proofs, PATIENCE)?;
+    order.prove(&proofs, patience)?;
     order.finalize(b"a signing request")?;
-    match order.certificate(None, PATIENCE) {
+    match order.certificate(None, patience) {
         Ok(_) | Err(AcmeError::Refused { .. }) => Ok(order.stage()),
         Err(error) => Err(error),
     }
@@ -293,15 +297,34 @@ fn each_name_that_could_not_be_proved_is_told_with_its_reason() {
     assert!(error.hint().contains("/.well-known/acme-challenge/"));
 }
 
+/// An authority that answers so when it is asked about the order, as often as that, and says to come back in an hour.
+fn in_an_hour(status: &'static str, times: usize) -> Fake {
+    Fake::with_whim(move |asked, before| {
+        let said = match status {
+            "busy" => Said::problem(503, "serverInternal", "busy"),
+            _ => Said::json(200, &order(status, &asked.base)),
+        };
+        (asked.line == "POST /order/1" && before < times).then(|| said.with("Retry-After", "3600"))
+    })
+}
+
 #[test]
-fn an_authority_that_asks_for_more_patience_than_there_is_gets_the_next_run() {
-    let fake = Fake::with_whim(|asked, _| {
-        (asked.line == "POST /finalize")
-            .then(|| Said::json(200, &order("processing", &asked.base)).with("Retry-After", "3600"))
-    });
-    let watch = shipshape_core::clock::Stopwatch::start();
-    assert_eq!(proved(&opened(&fake)).unwrap_err().code(), "acme.pending");
-    assert!(watch.elapsed() < Duration::from_secs(10));
+fn proofs_stay_for_as_long_as_our_patience_whatever_the_authority_says() {
+    for status in ["pending", "busy"] {
+        let fake = in_an_hour(status, 1);
+        assert_eq!(proved_within(Duration::from_millis(400), &opened(&fake)).unwrap(), Stage::Valid, "{status}");
+        assert_eq!(fake.count("POST /order/1"), 3);
+    }
+}
+
+#[test]
+fn an_authority_that_asks_for_more_patience_than_there_is_gets_the_next_run_at_its_time() {
+    let hour = shipshape_core::clock::now() + chrono::TimeDelta::minutes(59);
+    for (status, code) in [("pending", "acme.pending"), ("processing", "acme.pending"), ("busy", "acme.later")] {
+        let error = proved_within(Duration::ZERO, &opened(&in_an_hour(status, usize::MAX))).unwrap_err();
+        assert_eq!(error.code(), code, "{status}");
+        assert!(error.retry_at().is_some_and(|at| at > hour), "{error:?}");
+    }
 }
 
 #[test]
@@ -327,6 +350,23 @@ fn an_order_of_an_earlier_run_goes_on_where_it_was() {
     assert_eq!(order.stage(), Stage::Ready);
     let gone = again.resume(&format!("{}/order/7", fake.base)).err().unwrap();
     assert_eq!(gone.code(), "acme.refused");
+}
+
+#[test]
+fn an_order_of_an_earlier_run_that_came_to_nothing_tells_each_name_with_its_reason() {
+    let fake = Fake::with_whim(|asked, _| {
+        let mut failed = authorization("a.test", "invalid", &asked.base);
+        failed["challenges"][0]["error"] = json!({ "type": "urn:ietf:params:acme:error:dns", "detail": "no A" });
+        match asked.line.as_str() {
+            "POST /order/1" => Some(Said::json(200, &order("invalid", &asked.base))),
+            "POST /authz/1" => Some(Said::json(200, &failed)),
+            _ => None,
+        }
+    });
+    let session = opened(&fake);
+    let mut order = session.resume(&format!("{}/order/1", fake.base)).unwrap();
+    assert_eq!(order.stage(), Stage::Invalid);
+    assert!(order.failure().to_string().ends_with("refused a.test: no A (dns)"));
 }
 
 #[test]

@@ -260,7 +260,7 @@ fn is_passing(result: &Result<Answer, AcmeError>) -> bool {
     match result {
         Ok(answer) => answer.status >= 500 && answer.header("retry-after").is_none(),
         Err(AcmeError::Http(cause)) => matches!(
-            cause,
+            **cause,
             HttpError::Name { .. }
                 | HttpError::Timeout { .. }
                 | HttpError::Connection { .. }

@@ -26,6 +26,12 @@ const HTTP: &str = "challenge = \"http-01\"\nwebroot = \"/var/www/acme\"";
 /// What to write for names that the DNS proves.
 const DNS: &str = "challenge = \"dns-01\"\nhook = \"/etc/certrenew/dns-hook\"";
 
+/// What is wrong where certbot had no hook: a server keeps what it has read until it is told.
+const UNUSED: &str = "nothing makes the server take a new one: certbot had no deploy hook for it";
+
+/// What to write then.
+const USE: &str = "service = \"nginx\", a service of the stack, or command = [\"systemctl\", \"reload\", \"nginx\"]";
+
 /// A certificate of certbot's, as it lies there.
 #[derive(Debug)]
 pub(super) struct Found<'a> {
@@ -41,6 +47,21 @@ pub(super) struct Found<'a> {
     pub(super) place: &'a Path,
     /// The folder that is taken over.
     pub(super) folder: &'a Path,
+    /// Why it is watched alone, whatever certbot was told.
+    pub(super) doubt: Option<Doubt>,
+    /// Whether the configuration has a command or a service for all certificates.
+    pub(super) is_put_to_use: bool,
+}
+
+/// Why a certificate is not renewed here though its names could be proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// Its owner told certbot to renew it no more.
+    SwitchedOff,
+    /// There is no key beside it that can be read.
+    NoKey,
+    /// The key beside it is another one's.
+    OtherKey,
 }
 
 /// The same for the configuration.
@@ -76,25 +97,44 @@ impl Found<'_> {
             line(&mut text, "chain", &quoted(chain));
         }
         let mut notices = Vec::new();
-        self.put_to_use(&mut text, &mut notices);
+        let is_used = self.put_to_use(&mut text, &mut notices);
         self.tell_what_is_lost(&mut notices);
-        let is_renewed = match self.way() {
-            Way::Known(lines) => {
+        let is_renewed = match (self.way(), self.doubt) {
+            (Way::Known(lines), None) => {
+                if !is_used {
+                    notices.push(self.notice("adopt.hook", UNUSED, USE));
+                }
                 text.push_str(&lines);
                 true
             }
-            Way::Unknown { why, instead } => {
-                let _ = writeln!(
-                    text,
-                    "# certbot goes on renewing it: {why}. To renew it here, say instead of the next line:"
-                );
-                instead.lines().for_each(|said| text.extend(["# ", said, "\n"]));
-                line(&mut text, "renew", "false");
+            (Way::Unknown { why, instead }, None) => {
+                watch(&mut text, &format!("certbot goes on renewing it: {why}"), instead);
                 notices.push(self.notice("adopt.not_renewed", &format!("stays with certbot: {why}"), instead));
                 false
             }
+            (Way::Known(lines), Some(doubt)) => self.watch_for(doubt, &lines, &mut text, &mut notices),
+            (Way::Unknown { instead, .. }, Some(doubt)) => self.watch_for(doubt, instead, &mut text, &mut notices),
         };
         Block { text, is_renewed, notices }
+    }
+
+    /// Watched for what the certificate is, not for how its names are proved. Never renewed.
+    fn watch_for(&self, doubt: Doubt, instead: &str, text: &mut String, notices: &mut Vec<Notice>) -> bool {
+        let (code, why) = match doubt {
+            Doubt::SwitchedOff => {
+                ("adopt.switched_off", "certbot was told to renew it no more (autorenew = False), and so it is here")
+            }
+            Doubt::NoKey => ("adopt.key", "it has no privkey.pem that can be used, and is watched alone"),
+            Doubt::OtherKey => {
+                ("adopt.key", "its privkey.pem is the key of another certificate, and it is watched alone")
+            }
+        };
+        watch(text, why, instead);
+        let message = format!("{}: {why}", self.name);
+        let instead = instead.lines().collect::<Vec<_>>().join("; ");
+        let hint = format!("to renew it here all the same, write instead of `renew = false`: {instead}");
+        notices.push(Notice::new(code, message, hint));
+        false
     }
 
     fn notice(&self, code: &str, what: &str, instead: &str) -> Notice {
@@ -161,7 +201,8 @@ impl Found<'_> {
 
     /// The command that makes a server take the new pair: certbot's hook where it is a program with its words, else
     /// what certbot's installer does.
-    fn put_to_use(&self, text: &mut String, notices: &mut Vec<Notice>) {
+    /// Whether there is one, or it was told already why there is none.
+    fn put_to_use(&self, text: &mut String, notices: &mut Vec<Notice>) -> bool {
         let hook = self.renewal.told("renew_hook").or_else(|| self.renewal.told("deploy_hook"));
         let command = match (hook, self.renewal.told("installer")) {
             (Some(hook), _) if hook.contains(SHELL) => {
@@ -171,14 +212,15 @@ impl Found<'_> {
                     &what,
                     "command = [\"/etc/certrenew/reload.sh\"], a program with these lines",
                 ));
-                return;
+                return true;
             }
             (Some(hook), _) => hook.split_whitespace().map(quoted).collect::<Vec<_>>().join(", "),
             (None, Some("nginx")) => "\"nginx\", \"-s\", \"reload\"".to_owned(),
             (None, Some("apache")) => "\"apachectl\", \"graceful\"".to_owned(),
-            (None, _) => return,
+            (None, _) => return self.is_put_to_use,
         };
         line(text, "command", &format!("[{command}]"));
+        true
     }
 
     /// Wishes that have no words here, for good reasons.
@@ -211,6 +253,13 @@ impl Found<'_> {
             }
         }
     }
+}
+
+/// The lines of one that is not renewed here, and those that would change it.
+fn watch(text: &mut String, why: &str, instead: &str) {
+    let _ = writeln!(text, "# {why}. To renew it here, say instead of the next line:");
+    instead.lines().for_each(|said| text.extend(["# ", said, "\n"]));
+    line(text, "renew", "false");
 }
 
 fn key_word(kind: Option<KeyKind>) -> &'static str {
@@ -258,10 +307,15 @@ mod tests {
     use proptest::prelude::*;
 
     fn block(names: &[&str], params: &str) -> Block {
+        doubted(names, params, None)
+    }
+
+    fn doubted(names: &[&str], params: &str, doubt: Option<Doubt>) -> Block {
         let renewal = Renewal::read(&format!("[renewalparams]\n{params}"));
         let names = names.iter().map(|name| Identifier::parse(name).unwrap()).collect();
         let (place, folder) = (Path::new("/le/renewal/a.test.conf"), Path::new("/le"));
-        Found { name: "a.test", names, key: Some(KeyKind::Rsa2048), renewal: &renewal, place, folder }.block()
+        let (key, is_put_to_use) = (Some(KeyKind::Rsa2048), false);
+        Found { name: "a.test", names, key, renewal: &renewal, place, folder, doubt, is_put_to_use }.block()
     }
 
     #[test]
@@ -317,6 +371,39 @@ mod tests {
         assert_eq!(codes, ["adopt.hook", "adopt.lost", "adopt.lost"]);
         assert!(!block.text.contains("command"));
         assert!(block.notices[0].message.contains("cat $RENEWED_LINEAGE"));
+    }
+
+    #[test]
+    fn without_a_hook_it_is_told_that_nothing_makes_the_server_take_a_new_one() {
+        let webroot = "authenticator = webroot\nwebroot_path = /a\n";
+        let told = block(&["a.test"], webroot).notices;
+        assert!(told.len() == 1 && told[0].code == "adopt.hook", "{told:?}");
+        assert!(
+            told[0].hint.contains("service = \"nginx\"") && told[0].hint.contains("command = ["),
+            "{}",
+            told[0].hint
+        );
+        assert!(block(&["a.test"], &format!("{webroot}installer = nginx\n")).notices.is_empty());
+        let shell = block(&["a.test"], &format!("{webroot}renew_hook = a; b\n"));
+        assert_eq!(shell.notices.len(), 1, "one reason is enough: {:?}", shell.notices);
+    }
+
+    #[test]
+    fn what_is_doubted_is_watched_and_its_lines_wait_in_a_comment() {
+        let webroot = "authenticator = webroot\nwebroot_path = /a\ninstaller = nginx\n";
+        for (doubt, code, word) in [
+            (Doubt::SwitchedOff, "adopt.switched_off", "autorenew"),
+            (Doubt::NoKey, "adopt.key", "no privkey.pem"),
+            (Doubt::OtherKey, "adopt.key", "another certificate"),
+        ] {
+            for (params, instead) in [(webroot, "webroot = \"/a\""), ("authenticator = dns-x\n", "hook = ")] {
+                let block = doubted(&["a.test"], params, Some(doubt));
+                assert!(!block.is_renewed && block.text.ends_with("renew = false\n"), "{}", block.text);
+                assert!(block.text.contains(&format!("\n# {instead}")), "{}", block.text);
+                let [told] = block.notices.as_slice() else { panic!("{:?}", block.notices) };
+                assert!(told.code == code && told.message.contains(word) && told.hint.contains(instead), "{told:?}");
+            }
+        }
     }
 
     proptest! {

@@ -40,6 +40,12 @@ pub(crate) enum AdoptError {
         /// Why.
         source: io::Error,
     },
+    /// certbot's file has no place for the line that tells certbot to leave it alone.
+    #[error("certbot cannot be told in {} to renew it no more: it has no section [renewalparams]", path.display())]
+    NotTold {
+        /// The file.
+        path: PathBuf,
+    },
     /// A copy of certbot's file cannot be kept.
     #[error(transparent)]
     Copy(#[from] AtomicError),
@@ -52,6 +58,7 @@ impl Explain for AdoptError {
             Self::Unreadable { .. } => "adopt.unreadable",
             Self::DoesNotFit { .. } => "adopt.does_not_fit",
             Self::NotWritable { .. } => "adopt.not_writable",
+            Self::NotTold { .. } => "adopt.not_told",
             Self::Copy(cause) => cause.code(),
         }
     }
@@ -69,6 +76,10 @@ impl Explain for AdoptError {
             Self::NotWritable { path, .. } => {
                 format!("run it as root, or name another file: --config FILE; ls -l {}", path.display())
             }
+            Self::NotTold { path } => format!(
+                "otherwise both renew it; put it where certbot does not read it: mv {0} {0}.orig",
+                path.display()
+            ),
             Self::Copy(cause) => cause.hint(),
         }
     }
@@ -78,7 +89,8 @@ impl Explain for AdoptError {
             Self::NothingThere { .. }
             | Self::Unreadable { .. }
             | Self::DoesNotFit { .. }
-            | Self::NotWritable { .. } => Exit::Unknown,
+            | Self::NotWritable { .. }
+            | Self::NotTold { .. } => Exit::Unknown,
             Self::Copy(cause) => cause.exit(),
         }
     }

@@ -29,6 +29,8 @@ pub(super) struct Renewal {
     params: BTreeMap<String, String>,
     /// The webroot of each name.
     webroots: BTreeMap<String, String>,
+    /// Whether there is a section with what certbot was told. Without it, certbot takes the file for a broken one too.
+    pub(super) is_whole: bool,
 }
 
 impl Renewal {
@@ -41,6 +43,7 @@ impl Renewal {
                 continue;
             }
             if line.starts_with('[') {
+                read.is_whole |= line == PARAMS;
                 section = match line {
                     PARAMS => Some(&mut read.params),
                     WEBROOTS => Some(&mut read.webroots),
@@ -66,6 +69,12 @@ impl Renewal {
     /// Whether it was told yes.
     pub(super) fn is(&self, key: &str) -> bool {
         self.told(key).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
+
+    /// Whether certbot renews it when it is due: so unless it says otherwise, in a word that `ConfigObj` takes for no.
+    pub(super) fn renews(&self) -> bool {
+        let said = self.told("autorenew").map(str::to_lowercase);
+        said.is_none_or(|value| !["false", "no", "off", "0"].contains(&value.as_str()))
     }
 
     /// The folders that the challenges of these names are written to, each once. The map of names says more than the
@@ -125,12 +134,6 @@ mod tests {
 
     use super::*;
 
-    /// Whether certbot renews it when it is due (its `autorenewal_is_enabled`: so unless it says otherwise).
-    fn renews(read: &Renewal) -> bool {
-        let said = read.told("autorenew").map(str::to_lowercase);
-        said.is_none_or(|value| !["false", "no", "off", "0"].contains(&value.as_str()))
-    }
-
     const REAL: &str = "# renew_before_expiry = 30 days\nversion = 2.1.0\narchive_dir = /etc/letsencrypt/archive/a.test\n\
         cert = /etc/letsencrypt/live/a.test/cert.pem\n\n# Options used in the renewal process\n[renewalparams]\n\
         account = 0123\nauthenticator = webroot\nwebroot_path = /var/www/html, /srv/b,\nserver = \
@@ -143,7 +146,7 @@ mod tests {
         assert_eq!(read.path("cert"), Some("/etc/letsencrypt/live/a.test/cert.pem"));
         let told = ["authenticator", "key_type", "renew_hook", "pre_hook", "post_hook"].map(|key| read.told(key));
         assert_eq!(told, [Some("webroot"), Some("ecdsa"), Some("echo 'a = b'"), None, None]);
-        assert!(read.is("reuse_key") && !read.is("must_staple") && renews(&read));
+        assert!(read.is("reuse_key") && !read.is("must_staple") && read.renews() && read.is_whole);
         assert_eq!(read.webroots(), ["/var/www/html"], "the map of names says it");
     }
 
@@ -156,7 +159,7 @@ mod tests {
     #[test]
     fn certbot_is_told_to_renew_no_more_and_nothing_else_changes() {
         let told = without_renewal(REAL).unwrap();
-        assert!(!renews(&Renewal::read(&told)));
+        assert!(!Renewal::read(&told).renews());
         assert_eq!(told.replace("autorenew = False\n", ""), REAL);
         assert_eq!(without_renewal(&told).unwrap(), told, "once is enough");
         let other = without_renewal("[renewalparams]\nautorenew=True\n[x]\nautorenew = True").unwrap();
@@ -170,7 +173,7 @@ mod tests {
         fn whatever_stands_in_it_certbot_is_told_once(before in "(?s).{0,80}", after in "(?s).{0,80}") {
             let text = format!("{before}\n[renewalparams]\n{after}");
             let told = without_renewal(&text).unwrap();
-            prop_assert!(!renews(&Renewal::read(&told)));
+            prop_assert!(!Renewal::read(&told).renews());
             prop_assert_eq!(without_renewal(&told).unwrap(), told);
         }
     }

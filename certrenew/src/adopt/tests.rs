@@ -65,6 +65,16 @@ impl Machine {
         Config::load(self.run.common(), None).unwrap()
     }
 
+    /// Whether the configuration renews each, in its order.
+    fn renewed(&self) -> Vec<bool> {
+        self.configuration().certrenew.certificate.iter().map(|one| one.renew.unwrap_or(true)).collect()
+    }
+
+    fn codes(&self) -> Vec<String> {
+        let notices = rows(&self.path("le"), &self.configuration()).unwrap().into_iter().flat_map(|row| row.notices);
+        notices.map(|notice| notice.code).collect()
+    }
+
     fn conf(&self, name: &str) -> String {
         fs::read_to_string(self.path("le/renewal").join(format!("{name}.conf"))).unwrap()
     }
@@ -147,6 +157,73 @@ fn what_makes_no_sense_is_left_to_certbot_and_keeps_no_other_back() {
     let expected = ["a.test adopted", "ba d failed", "empty.test failed", "gone.test failed", "odd.test failed"];
     assert_eq!(actions(&outcome), expected);
     assert_eq!(machine.configuration().certrenew.certificate.len(), 1);
+}
+
+#[test]
+fn a_file_without_what_certbot_was_told_is_not_adopted_with_values_of_our_own() {
+    let machine = Machine::new("");
+    machine.has("a.test", &["a.test"], WEBROOT);
+    machine.has("b.test", &["b.test"], WEBROOT);
+    for garbage in ["", "garbage\n", "version = 2.1.0\n", "[renewalparam]\nauthenticator = standalone\n"] {
+        fs::write(machine.path("le/renewal/b.test.conf"), garbage).unwrap();
+        let rows = rows(&machine.path("le"), &machine.configuration()).unwrap();
+        let [told] = rows[1].notices.as_slice() else { panic!("{:?}", rows[1].notices) };
+        assert!(rows[1].action == Action::Failed && rows[1].block.is_empty(), "{garbage}");
+        assert!(told.code == "adopt.skipped" && told.message.contains("no section [renewalparams]"), "{told:?}");
+        let conf = machine.path("le/renewal/b.test.conf");
+        assert!(silence(&conf).unwrap_err().to_string().contains("b.test.conf"));
+        assert_eq!(fs::read_to_string(conf).unwrap(), garbage);
+    }
+    assert_eq!(actions(&machine.adopts(false).unwrap()), ["a.test adopted", "b.test failed"]);
+}
+
+#[test]
+fn a_file_of_certbots_that_is_too_large_is_never_cut_short() {
+    let machine = Machine::new("");
+    machine.has("a.test", &["a.test"], &format!("{WEBROOT}# {}\n", "x".repeat(1 << 16)));
+    let before = machine.conf("a.test");
+    assert_eq!(actions(&machine.adopts(false).unwrap()), ["a.test failed"]);
+    assert!(silence(&machine.path("le/renewal/a.test.conf")).is_err());
+    assert_eq!(machine.conf("a.test"), before);
+}
+
+#[test]
+fn what_its_owner_switched_off_stays_off_and_what_we_did_does_not_count_as_that() {
+    let machine = Machine::new("[certrenew]\nservice = 'web'\n");
+    machine.has("off.test", &["off.test"], &format!("{WEBROOT}autorenew = False\n"));
+    machine.has("on.test", &["on.test"], WEBROOT);
+    assert_eq!(machine.codes(), ["adopt.switched_off"]);
+    assert_eq!(actions(&machine.adopts(false).unwrap()), ["off.test watched", "on.test adopted"]);
+    assert_eq!(machine.renewed(), [false, true]);
+    assert!(!machine.path("le/renewal/off.test.conf.orig").exists(), "nothing of it was changed");
+    // Its lines were taken out of the configuration, and certbot was told by us: that is no wish of the owner.
+    fs::write(machine.path("shipshape.toml"), "").unwrap();
+    machine.adopts(false).unwrap();
+    assert_eq!(machine.renewed(), [false, true]);
+}
+
+#[test]
+fn without_the_key_of_the_certificate_it_is_watched_alone() {
+    let machine = Machine::new("[certrenew]\nservice = 'web'\n");
+    machine.has("gone.test", &["gone.test"], WEBROOT);
+    machine.has("other.test", &["other.test"], WEBROOT);
+    machine.has("whole.test", &["whole.test"], WEBROOT);
+    fs::remove_file(machine.path("le/archive/gone.test/privkey1.pem")).unwrap();
+    let other = fs::read(machine.path("le/archive/whole.test/privkey1.pem")).unwrap();
+    fs::write(machine.path("le/archive/other.test/privkey1.pem"), other).unwrap();
+    assert_eq!(machine.codes(), ["adopt.key", "adopt.key"]);
+    machine.adopts(false).unwrap();
+    assert_eq!(machine.renewed(), [false, false, true]);
+    assert!(!machine.conf("gone.test").contains("autorenew") && !machine.conf("other.test").contains("autorenew"));
+}
+
+#[test]
+fn a_service_of_all_certificates_puts_an_adopted_one_to_use_too() {
+    let machine = Machine::new("");
+    machine.has("a.test", &["a.test"], WEBROOT);
+    assert_eq!(machine.codes(), ["adopt.hook"]);
+    fs::write(machine.path("shipshape.toml"), "[certrenew]\ncommand = ['/reload']\n").unwrap();
+    assert!(machine.codes().is_empty());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use shipshape_core::child::ChildError;
@@ -89,8 +89,10 @@ pub(crate) enum ChallengeError {
         action: &'static str,
         /// The TXT record's name.
         record: String,
+        /// The same by hand.
+        command: String,
         /// Why.
-        source: ChildError,
+        source: Box<ChildError>,
     },
     /// An address has no record.
     #[error("the address {name} has no TXT record that could prove it")]
@@ -153,9 +155,7 @@ impl Explain for ChallengeError {
             Self::Listen { address, source } => listen(*address, source),
             Self::Certificate { .. } | Self::Tls { .. } => "choose another way: challenge = \"http-01\" and webroot = \"…\"".to_owned(),
             Self::NoHook { program, .. } => format!("name a program: hook = \"…\", and make it one: chmod +x {}", program.display()),
-            Self::Hook { action, record, .. } => {
-                format!("run it by hand to see all that it says: SHIPSHAPE_DOMAIN=… HOOK {action} {record} test")
-            }
+            Self::Hook { command, .. } => format!("run it by hand to see all that it says: {command}"),
             Self::NoRecord { .. } => {
                 "give addresses a certificate of their own, with challenge = \"http-01\"".to_owned()
             }
@@ -185,7 +185,22 @@ impl Explain for ChallengeError {
     }
 }
 
-fn writable(path: &std::path::Path, source: &io::Error) -> String {
+/// What runs the hook as we do, for the shell of a person. Its value is no secret: everybody may ask for the record.
+pub(super) fn by_hand(program: &Path, domain: &str, args: [&str; 3]) -> String {
+    let [action, record, value] = args.map(word);
+    format!("SHIPSHAPE_DOMAIN={} {} {action} {record} {value}", word(domain), word(&program.display().to_string()))
+}
+
+/// One word of a shell's, as it can be pasted.
+fn word(text: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-+=:@%,".contains(letter);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+fn writable(path: &Path, source: &io::Error) -> String {
     let folder = path.parent().unwrap_or(path).display();
     match source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => format!("make room: df -h {folder}"),
@@ -240,6 +255,20 @@ mod tests {
         };
         assert!(hint(13).contains("cap_net_bind_service"), "{}", hint(13));
         assert!(hint(99).contains("ip address") && hint(97).contains("\"0.0.0.0:80\""));
+    }
+
+    #[test]
+    fn the_hooks_command_can_be_pasted_as_it_is_told() {
+        let hint = |program: &str, action| {
+            let record = "_acme-challenge.a.test".to_owned();
+            let command = by_hand(Path::new(program), "a.test", [action, &record, "-x_y"]);
+            let source = ChildError::Interrupted(Interrupted { signal: 15 });
+            ChallengeError::Hook { action, record, command, source: Box::new(source) }.hint()
+        };
+        let plain = "SHIPSHAPE_DOMAIN=a.test /etc/certrenew/dns-hook present _acme-challenge.a.test -x_y";
+        assert!(hint("/etc/certrenew/dns-hook", "present").ends_with(plain));
+        let odd = "SHIPSHAPE_DOMAIN=a.test '/my hook'\\''s' cleanup _acme-challenge.a.test -x_y";
+        assert!(hint("/my hook's", "cleanup").ends_with(odd), "{}", hint("/my hook's", "cleanup"));
     }
 
     #[test]

@@ -22,6 +22,7 @@ use shipshape_core::clock::Stopwatch;
 use shipshape_core::error;
 use shipshape_core::signal::{self, Interrupted};
 
+use super::error::by_hand;
 use super::{ChallengeError, Proof, Shown};
 use zone::Zones;
 
@@ -139,7 +140,12 @@ fn run(program: &Path, action: &'static str, record: &Record) -> Result<(), Chal
     });
     ended.map(drop).map_err(|refused| match refused {
         ChildError::Interrupted(interrupted) => interrupted.into(),
-        source => ChallengeError::Hook { action, record: record.name.clone(), source },
+        source => ChallengeError::Hook {
+            action,
+            record: record.name.clone(),
+            command: by_hand(program, &record.domain, args),
+            source: Box::new(source),
+        },
     })
 }
 

@@ -17,6 +17,20 @@ pub(crate) enum DeployError {
         /// Which.
         service: String,
     },
+    /// The application has no service of that name.
+    #[error("there is no service `{service}`")]
+    NoService {
+        /// As it was stated.
+        service: String,
+        /// Those that there are.
+        known: String,
+    },
+    /// The program of this machine is not there.
+    #[error("there is no program `{program}`")]
+    NoCommand {
+        /// As it was stated.
+        program: String,
+    },
     /// The program that should try the configuration, or make the service take the pair, is not in the service.
     #[error("there is no `{program}` in the service `{service}`")]
     NoProgram {
@@ -53,6 +67,8 @@ impl Explain for DeployError {
         match self {
             Self::Stack(cause) => cause.code(),
             Self::NoApplication { .. } => "deploy.no_application",
+            Self::NoService { .. } => "deploy.no_service",
+            Self::NoCommand { .. } => "deploy.no_command",
             Self::NoProgram { .. } => "deploy.no_program",
             Self::Refused { .. } => "deploy.refused",
             Self::Idle { .. } => "deploy.idle",
@@ -64,6 +80,10 @@ impl Explain for DeployError {
         match self {
             Self::Stack(cause) => cause.hint(),
             Self::NoApplication { .. } => "say where its compose file lies: --app DIR, or [app] dir = \"…\"".to_owned(),
+            Self::NoService { known, .. } => format!("there are: {known}"),
+            Self::NoCommand { .. } => {
+                format!("write its whole path, or one of a program in {}", shipshape_core::child::PATH)
+            }
             Self::NoProgram { key, .. } => {
                 format!("say what it has instead: {key} = [\"…\"], or {key} = [] for nothing at all")
             }
@@ -78,7 +98,7 @@ impl Explain for DeployError {
         match self {
             Self::Stack(cause) => cause.exit(),
             Self::Command(cause) => cause.exit(),
-            Self::NoApplication { .. } => Exit::Unknown,
+            Self::NoApplication { .. } | Self::NoService { .. } | Self::NoCommand { .. } => Exit::Unknown,
             Self::NoProgram { .. } | Self::Refused { .. } | Self::Idle { .. } => Exit::Critical,
         }
     }

@@ -1,10 +1,11 @@
 //! Making the server take a new pair: in its container, or by a program of this machine.
 
 use std::io::{self, Read};
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use shipshape_core::child::{ChildError, Command};
+use shipshape_core::child::{self, ChildError, Command};
 use shipshape_core::clock::Stopwatch;
 use shipshape_core::signal;
 use shipshape_core::stack::{Call, Instance, ServiceState, Stack, StackError};
@@ -63,6 +64,31 @@ enum Ran {
 struct Place<'a> {
     stack: &'a dyn Stack,
     service: &'a str,
+}
+
+/// Whether there is a service and a program as they are named: found out before anything is ordered for them.
+pub(crate) fn try_deploying(use_by: &UseBy, stack: Option<&dyn Stack>) -> Result<(), DeployError> {
+    if let Some(program) = use_by.command.first()
+        && child::find(Path::new(program)).is_none()
+    {
+        return Err(DeployError::NoCommand { program: program.clone() });
+    }
+    let Some(service) = &use_by.service else { return Ok(()) };
+    let Some(stack) = stack else { return Err(DeployError::NoApplication { service: service.clone() }) };
+    let known = stack.services()?;
+    if known.iter().any(|one| one.name == *service) {
+        return Ok(());
+    }
+    // This machine's own manager tells of a unit only when it is asked for it.
+    match stack.state(service) {
+        Ok(_) => Ok(()),
+        Err(StackError::NoService { .. }) => {
+            let known = known.into_iter().map(|one| one.name).collect::<Vec<_>>().join(", ");
+            Err(DeployError::NoService { service: service.clone(), known })
+        }
+        Err(StackError::NoManager { .. }) => Err(DeployError::NoApplication { service: service.clone() }),
+        Err(other) => Err(other.into()),
+    }
 }
 
 impl<'a> Server<'a> {

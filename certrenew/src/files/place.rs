@@ -27,6 +27,16 @@ pub(super) enum Place {
     Plain,
 }
 
+impl Place {
+    /// Whether what lies there is one of several versions: whole when it was put there, and another one can take its place.
+    pub(super) fn is_of_versions(&self) -> bool {
+        match self {
+            Self::Versioned(_) | Self::Certbot { .. } => true,
+            Self::Nothing | Self::Plain => false,
+        }
+    }
+}
+
 impl Lineage {
     /// What `live/NAME` is. Whatever is not known is somebody else's, and an error.
     pub(super) fn look(&self) -> Result<Place, FilesError> {

@@ -1,26 +1,34 @@
 //! The state of certificates in the state folder: the ledger, keys of orders under way, accounts. All of it under one lock.
 
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use shipshape_core::atomic;
 use shipshape_core::error::Failure;
 use shipshape_core::lock::Lock;
-use shipshape_core::name;
+use shipshape_core::path::clean;
 use shipshape_core::report::Notice;
 use shipshape_core::state::{Loaded, StateDir, StateError};
+use shipshape_core::{machine, name};
 
 use crate::cli::Context;
 use crate::key::Key;
-use crate::ledger::{Ledger, Record};
+use crate::ledger::{self, Ledger, Record};
 
 use super::error::RenewError;
 
 /// The lock of all runs that change something: certificates belong to the machine, not to one application.
 const LOCK: &str = "certrenew";
 
+/// The largest ledger that is looked at, in bytes: thousands of certificates take less.
+const LARGEST: u64 = 16 << 20;
+
 /// The ledger, open.
 pub(crate) struct Book {
     state: StateDir,
+    /// The application, as files are called after it.
+    app: String,
     file: String,
     ledger: Ledger,
 }
@@ -37,27 +45,52 @@ impl Book {
         Ok((book, lock))
     }
 
-    /// Opens it to look: without a lock, and without a word where there is nothing.
+    /// Opens it to look: without a lock, without a word where there is nothing, and without moving what makes no sense:
+    /// a run may be about to write it.
     pub(crate) fn look(context: &Context<'_>) -> Result<Self, Failure> {
         let state = StateDir::open(context.run.common())?;
-        let (book, notice) = Self::read(state, &context.app.name)?;
-        if let Some(notice) = notice {
-            context.run.warn(notice);
-        }
-        Ok(book)
+        let app = name::mend(&context.app.name, "app");
+        let place = state.path().join(file_of(&app));
+        let ledger = match peek(&place)? {
+            Peeked::Found(ledger) => known(ledger, &place)?,
+            Peeked::Absent => Ledger::default(),
+            Peeked::Corrupt => {
+                context.run.warn(not_understood(&place));
+                Ledger::default()
+            }
+        };
+        Ok(Self { state, file: file_of(&app), app, ledger })
     }
 
     fn read(state: StateDir, app: &str) -> Result<(Self, Option<Notice>), Failure> {
-        let file = format!("certrenew-{}.json", name::mend(app, "app"));
+        let app = name::mend(app, "app");
+        let file = file_of(&app);
         let (ledger, notice) = match state.read_json::<Ledger>(&file)? {
-            Loaded::Found(ledger) if ledger.version > crate::ledger::VERSION => {
-                return Err(RenewError::Newer { place: state.path().join(&file) }.into());
-            }
-            Loaded::Found(ledger) => (ledger, None),
+            Loaded::Found(ledger) => (known(ledger, &state.path().join(&file))?, None),
             Loaded::Absent => (Ledger::default(), None),
             Loaded::Corrupt { kept } => (Ledger::default(), Some(corrupt(&kept))),
         };
-        Ok((Self { state, file, ledger }, notice))
+        Ok((Self { state, app, file, ledger }, notice))
+    }
+
+    /// The application that looks after the certificate of this name below this folder, where it is another one than ours:
+    /// two that write to one place would undo each other's work.
+    pub(crate) fn claims(&self, folder: &Path, name: &str) -> Result<Option<String>, Failure> {
+        let reading = |source| StateError::Unreadable { path: self.state.path().to_owned(), source };
+        let wanted = real(folder);
+        let mut found = Vec::new();
+        for entry in fs::read_dir(self.state.path()).map_err(reading)? {
+            let file = entry.map_err(reading)?.file_name();
+            let Some(app) = file.to_str().and_then(app_of).filter(|app| *app != self.app) else { continue };
+            // One that makes no sense claims nothing: its own application tells of it.
+            let Peeked::Found(ledger) = peek(&self.state.path().join(&file))? else { continue };
+            let claimed = ledger.certificates.get(name).and_then(|record| record.folder.as_deref());
+            if claimed.is_some_and(|claimed| real(claimed) == wanted) {
+                found.push(app.to_owned());
+            }
+        }
+        // Folders have no order, and the same state should read the same each time.
+        Ok(found.into_iter().min())
     }
 
     /// What is known of a certificate.
@@ -65,13 +98,17 @@ impl Book {
         self.ledger.certificates.get(name).cloned().unwrap_or_default()
     }
 
-    /// Notes it, durably, before anything else happens.
+    /// Notes it, durably, before anything else happens. The key of an order that is not remembered any more goes.
     pub(crate) fn note(&mut self, name: &str, record: &Record) -> Result<(), StateError> {
         if self.ledger.certificates.get(name) == Some(record) {
             return Ok(());
         }
-        self.ledger.certificates.insert(name.to_owned(), record.clone());
-        self.state.write_json(&self.file, &self.ledger)
+        let before = self.ledger.certificates.insert(name.to_owned(), record.clone()).and_then(key_of);
+        self.state.write_json(&self.file, &self.ledger)?;
+        if let Some(gone) = before.filter(|before| key_of(record.clone()).as_ref() != Some(before)) {
+            Self::drop_key(&gone);
+        }
+        Ok(())
     }
 
     /// The folder of accounts.
@@ -79,22 +116,62 @@ impl Book {
         self.state.folder("accounts")
     }
 
-    /// Where the key of an order under way lies.
-    pub(crate) fn key_file(&self, name: &str) -> Result<PathBuf, StateError> {
-        Ok(self.state.folder("orders")?.join(format!("{name}.key")))
-    }
-
-    /// Writes that key: private, whole and durable before the authority hears of it.
+    /// Writes the key of an order under way: private, whole and durable before the authority hears of it. No other order
+    /// has this file, neither of another application nor of an earlier run, whose certificate may still come.
     pub(crate) fn keep_key(&self, name: &str, key: &Key) -> Result<PathBuf, Failure> {
-        let place = self.key_file(name)?;
+        let name = name::mend(name, "certificate");
+        let file = format!("{}-{name}-{:016x}.key", self.app, machine::random());
+        let place = self.state.folder("orders")?.join(file);
         atomic::replace(&place, key.pem().as_bytes())?;
         Ok(place)
     }
 
     /// Removes that key once its certificate lies where it belongs. That it cannot be removed harms nobody.
     pub(crate) fn drop_key(place: &Path) {
-        let _ = std::fs::remove_file(place);
+        let _ = fs::remove_file(place);
     }
+}
+
+/// What a ledger held that is only looked at.
+enum Peeked {
+    Found(Ledger),
+    Absent,
+    Corrupt,
+}
+
+/// Reads a ledger, and leaves it as it is whatever it holds.
+fn peek(place: &Path) -> Result<Peeked, StateError> {
+    let mut bytes = Vec::new();
+    let read = File::open(place).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
+    match read {
+        Err(gone) if gone.kind() == ErrorKind::NotFound => Ok(Peeked::Absent),
+        Err(source) => Err(StateError::Unreadable { path: place.to_owned(), source }),
+        Ok(_) if bytes.len() as u64 > LARGEST => Ok(Peeked::Corrupt),
+        Ok(_) => Ok(serde_json::from_slice(&bytes).map_or(Peeked::Corrupt, Peeked::Found)),
+    }
+}
+
+/// A ledger whose form is known here.
+fn known(ledger: Ledger, place: &Path) -> Result<Ledger, RenewError> {
+    if ledger.version > ledger::VERSION { Err(RenewError::Newer { place: place.to_owned() }) } else { Ok(ledger) }
+}
+
+fn file_of(app: &str) -> String {
+    format!("certrenew-{app}.json")
+}
+
+fn app_of(file: &str) -> Option<&str> {
+    file.strip_prefix("certrenew-")?.strip_suffix(".json")
+}
+
+fn key_of(record: Record) -> Option<PathBuf> {
+    record.order.map(|order| order.key_file)
+}
+
+/// A folder by its one name, whatever links lead to it; one that is not there yet as it is written.
+fn real(folder: &Path) -> PathBuf {
+    let absolute = || std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    fs::canonicalize(folder).unwrap_or_else(|_| clean(&absolute()))
 }
 
 fn corrupt(kept: &Path) -> Notice {
@@ -103,4 +180,112 @@ fn corrupt(kept: &Path) -> Notice {
         format!("what was remembered of certificates made no sense; it lies in {} now", kept.display()),
         "nothing is lost but pauses after failures and the authority's wishes: both are found out again",
     )
+}
+
+fn not_understood(place: &Path) -> Notice {
+    Notice::new(
+        "state.corrupt",
+        format!("what was remembered of certificates makes no sense: {}", place.display()),
+        "nothing is lost but pauses after failures and the authority's wishes; the next run puts the file aside",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use shipshape_core::cli::CommonArgs;
+    use shipshape_core::config::{App, Config, KeyKind};
+
+    use super::*;
+    use crate::identifier::Identifier;
+    use crate::ledger::PendingOrder;
+
+    fn book(folder: &Path, app: &str) -> Book {
+        let common = CommonArgs { state: Some(folder.to_owned()), ..CommonArgs::default() };
+        Book::read(StateDir::open(&common).unwrap(), app).unwrap().0
+    }
+
+    fn with_order(book: &Book, key: &Key) -> Record {
+        let order = PendingOrder {
+            url: None,
+            ca: "https://ca.test/dir".to_owned(),
+            account: "1".to_owned(),
+            names: vec![Identifier::parse("a.test").unwrap()],
+            profile: None,
+            key: KeyKind::EcdsaP256,
+            key_file: book.keep_key("a.test", key).unwrap(),
+            at: "2026-11-20T02:00:00Z".parse().unwrap(),
+            ask_again: None,
+        };
+        Record { order: Some(order), ..Record::default() }
+    }
+
+    fn file(record: &Record) -> PathBuf {
+        record.order.clone().unwrap().key_file
+    }
+
+    #[test]
+    fn each_order_has_a_key_file_of_its_own_that_goes_when_it_is_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut ours, others) = (book(folder.path(), "shop"), book(folder.path(), "my blog"));
+        let key = Key::make(KeyKind::EcdsaP256).unwrap();
+        let [first, second] = [with_order(&ours, &key), with_order(&ours, &key)];
+        let other = with_order(&others, &key);
+        let name = |record: &Record| file(record).file_name().unwrap().to_str().unwrap().to_owned();
+        assert!(name(&first).starts_with("shop-a.test-") && name(&other).starts_with("my-blog-a.test-"));
+        assert_eq!((file(&first).parent().unwrap(), name(&first).len()), (&*folder.path().join("orders"), 32));
+        assert_eq!(fs::metadata(file(&first)).unwrap().permissions().mode() & 0o777, 0o600);
+        ours.note("a.test", &first).unwrap();
+        assert!(file(&first).exists() && file(&second).exists());
+        ours.note("a.test", &Record { revoked: Some("7".to_owned()), ..first.clone() }).unwrap();
+        assert!(file(&first).exists(), "the order is remembered still");
+        ours.note("a.test", &second).unwrap();
+        assert!(!file(&first).exists() && file(&second).exists());
+        ours.note("a.test", &Record::default()).unwrap();
+        assert!(!file(&second).exists() && file(&other).exists());
+    }
+
+    #[test]
+    fn who_only_looks_leaves_a_ledger_that_makes_no_sense_where_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let common = CommonArgs { state: Some(folder.path().to_owned()), ..CommonArgs::default() };
+        let run = shipshape_core::run::Run::start("certrenew", "0", &common);
+        let (config, app) = (Config::default(), App { name: "shop".to_owned(), dir: None });
+        let context = Context { config: &config, app: &app, run: &run };
+        let place = folder.path().join(file_of("shop"));
+        assert!(Book::look(&context).unwrap().ledger.certificates.is_empty());
+        assert!(!place.exists());
+        for bytes in ["{\"version\":", "[]", ""] {
+            fs::write(&place, bytes).unwrap();
+            assert!(Book::look(&context).unwrap().ledger.certificates.is_empty());
+            assert_eq!(fs::read_to_string(&place).unwrap(), bytes);
+        }
+        fs::write(&place, "{\"version\":2}").unwrap();
+        assert_eq!(Book::look(&context).err().unwrap().code(), "state.newer");
+        fs::write(&place, "[]").unwrap();
+        drop(Book::open(&context).unwrap());
+        assert_eq!((place.exists(), folder.path().join("certrenew-shop.json.bad").exists()), (false, true));
+    }
+
+    #[test]
+    fn a_place_is_claimed_by_the_other_application_that_looks_after_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let certificates = folder.path().join("certificates");
+        fs::create_dir(&certificates).unwrap();
+        std::os::unix::fs::symlink(&certificates, folder.path().join("link")).unwrap();
+        let [mut shop, mut blog] = ["shop", "blog"].map(|app| book(folder.path(), app));
+        let record = |folder: &Path| Record { folder: Some(folder.to_owned()), ..Record::default() };
+        shop.note("a.test", &record(&certificates)).unwrap();
+        shop.note("b.test", &Record::default()).unwrap();
+        blog.note("c.test", &record(&folder.path().join("elsewhere"))).unwrap();
+        fs::write(folder.path().join("certrenew-junk.json"), "junk").unwrap();
+        let claims = |book: &Book, folder: &Path, name: &str| book.claims(folder, name).unwrap();
+        assert_eq!(claims(&blog, &certificates, "a.test").as_deref(), Some("shop"));
+        assert_eq!(claims(&blog, &folder.path().join("link/."), "a.test").as_deref(), Some("shop"));
+        assert_eq!(claims(&shop, &folder.path().join("no/../elsewhere/"), "c.test").as_deref(), Some("blog"));
+        assert_eq!(claims(&shop, &certificates, "a.test"), None, "it is our own");
+        assert_eq!(claims(&blog, &certificates, "b.test"), None, "its folder is not known");
+        assert_eq!(claims(&blog, folder.path(), "a.test"), None, "another folder");
+    }
 }

@@ -24,6 +24,20 @@ pub(crate) enum RenewError {
         /// In the server's words.
         words: String,
     },
+    /// The server refuses its configuration, and there is no older pair to try it with.
+    #[error("the server refuses its configuration: {words}")]
+    Refused {
+        /// In the server's words.
+        words: String,
+    },
+    /// Another application's certificate has this place.
+    #[error("{} belongs to a certificate of the application `{app}`", place.display())]
+    Claimed {
+        /// That application.
+        app: String,
+        /// `live/NAME`.
+        place: PathBuf,
+    },
     /// The server's configuration is broken with the old pair too.
     #[error("the server refuses its configuration with the old certificate as with the new one: {words}")]
     Broken {
@@ -33,6 +47,14 @@ pub(crate) enum RenewError {
     /// After the reload something else is served.
     #[error("the new certificate is not served: {seen}")]
     NotServed {
+        /// What was seen, name by name.
+        seen: String,
+    },
+    /// A certificate that is renewed elsewhere is nowhere to be seen.
+    #[error("nothing lies in {place}, and nothing is served: {seen}")]
+    NotSeen {
+        /// `live/NAME`.
+        place: String,
         /// What was seen, name by name.
         seen: String,
     },
@@ -57,8 +79,10 @@ impl Explain for RenewError {
         match self {
             Self::Preflight { findings } => findings.first().map_or("preflight.failed", |finding| finding.code),
             Self::RolledBack { .. } => "deploy.rolled_back",
-            Self::Broken { .. } => "deploy.broken",
+            Self::Broken { .. } | Self::Refused { .. } => "deploy.broken",
+            Self::Claimed { .. } => "certificate.claimed",
             Self::NotServed { .. } => "deploy.not_served",
+            Self::NotSeen { .. } => "deploy.not_seen",
             Self::Newer { .. } => "state.newer",
         }
     }
@@ -66,11 +90,21 @@ impl Explain for RenewError {
     fn hint(&self) -> String {
         match self {
             Self::Preflight { findings } => {
-                let hints: Vec<&str> =
-                    findings.iter().map(|finding| finding.hint.as_str()).filter(|hint| !hint.is_empty()).collect();
+                let mut hints: Vec<&str> = Vec::new();
+                for hint in findings.iter().map(|finding| finding.hint.as_str()) {
+                    if !hint.is_empty() && !hints.contains(&hint) {
+                        hints.push(hint);
+                    }
+                }
                 hints.join("; ")
             }
             Self::RolledBack { .. } => "mend the configuration; the next run tries the new one again".to_owned(),
+            Self::Refused { .. } => "mend the configuration; the next run goes on".to_owned(),
+            Self::Claimed { app, .. } => {
+                format!(
+                    "give one of them another name or folder; where that application has it no longer, remove it from the state file certrenew-{app}.json"
+                )
+            }
             Self::Broken { .. } => {
                 "mend the configuration: the certificate is not what is wrong with it; the next run goes on".to_owned()
             }
@@ -79,16 +113,22 @@ impl Explain for RenewError {
                                        service or command in the configuration? does `verify` name where it listens?"
                     .to_owned()
             }
+            Self::NotSeen { .. } => {
+                "say where it lies or where it is served: folder or verify in the configuration".to_owned()
+            }
             Self::Newer { .. } => "use that version, or another folder: --state DIR".to_owned(),
         }
     }
 
     fn exit(&self) -> Exit {
         match self {
-            Self::Preflight { .. } | Self::RolledBack { .. } | Self::Broken { .. } | Self::NotServed { .. } => {
-                Exit::Critical
-            }
-            Self::Newer { .. } => Exit::Unknown,
+            Self::Preflight { .. }
+            | Self::RolledBack { .. }
+            | Self::Refused { .. }
+            | Self::Broken { .. }
+            | Self::NotServed { .. }
+            | Self::NotSeen { .. } => Exit::Critical,
+            Self::Claimed { .. } | Self::Newer { .. } => Exit::Unknown,
         }
     }
 }

@@ -10,11 +10,12 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use shipshape_core::clock;
 use shipshape_core::config::PreflightKind;
 use shipshape_core::error::{Explain, Failure};
 use shipshape_core::report::Notice;
 
-use crate::acme::{AcmeError, Order, Request, Session, Stage};
+use crate::acme::{About, AcmeError, Order, Request, Session, Stage};
 use crate::certificate::{Chain, Facts};
 use crate::challenge;
 use crate::cli::Context;
@@ -45,8 +46,8 @@ pub(super) enum Then {
     Again,
     /// It counts as an attempt: pauses grow. The authority may have said when to come back.
     Pause(Option<DateTime<Utc>>),
-    /// The authority is still at it.
-    Pending,
+    /// The authority is still at it; it may have said until when.
+    Pending(Option<DateTime<Utc>>),
     /// The run was asked to stop.
     Stop,
 }
@@ -61,7 +62,7 @@ impl Trouble {
     /// What the authority did.
     pub(super) fn acme(error: AcmeError) -> Self {
         let then = match &error {
-            AcmeError::Pending { .. } => Then::Pending,
+            AcmeError::Pending { .. } => Then::Pending(error.retry_at()),
             AcmeError::Interrupted(_) => Then::Stop,
             // A mistake in the configuration, or in our own files: nothing was asked for.
             AcmeError::Binding { .. }
@@ -101,13 +102,13 @@ pub(super) struct Obtaining<'a> {
 impl Obtaining<'_> {
     /// All of it. The new version is durable then, and not in use.
     pub(super) fn obtain(mut self, session: &Session) -> Result<(Version, Facts), Trouble> {
-        let now = self.context.run.started();
         let (mut order, key) = match self.resumed(session)? {
             Some(resumed) => resumed,
             None => self.ordered(session)?,
         };
         let chain = self.issue(&mut order, &key)?;
-        if let Err(error) = chain.check(&key, &self.wanted.identifiers, now) {
+        // The time of now, not of the run: a long one may have waited for hooks and for others.
+        if let Err(error) = chain.check(&key, &self.wanted.identifiers, clock::now()) {
             // It was issued, and would be again.
             self.record.order = None;
             return Err(Trouble { failure: error.into(), then: Then::Pause(None) });
@@ -125,12 +126,15 @@ impl Obtaining<'_> {
         };
         let (Some(url), Some(key)) = (pending.url, read_key(&pending.key_file)) else { return Ok(None) };
         match session.resume(&url) {
-            Ok(order) if order.stage() != Stage::Invalid => Ok(Some((order, key))),
-            Err(error @ (AcmeError::Http(_) | AcmeError::Later { .. } | AcmeError::Interrupted(_))) => {
-                Err(Trouble::acme(error))
+            Ok(mut order) if order.stage() == Stage::Invalid => {
+                // The authority has looked, and it counts: the next one is made after a pause.
+                self.record.order = None;
+                Err(Trouble::acme(order.failure()))
             }
-            // It came to nothing, is gone there, or the account is: a new one is made.
-            Ok(_) | Err(_) => Ok(None),
+            Ok(order) => Ok(Some((order, key))),
+            Err(error) if is_gone(&error) => Ok(None),
+            // Whatever else is wrong, the order may stand: a second one is not made because of it.
+            Err(error) => Err(Trouble::acme(error)),
         }
     }
 
@@ -139,19 +143,21 @@ impl Obtaining<'_> {
         pending.ca == wanted.authority.directory
             && pending.account == session.account()
             && pending.names == wanted.identifiers
-            && pending.profile == self.profile()
+            && pending.profile == self.profile(session)
             && pending.key == wanted.key
     }
 
-    /// The profile that is stated, else the one that the present certificate came with.
-    fn profile(&self) -> Option<String> {
+    /// The profile that is stated, else the one that the present certificate came with, for as long as the authority has it.
+    fn profile(&self, session: &Session) -> Option<String> {
         let issued = self.record.issued.as_ref().filter(|issued| issued.ca == self.wanted.authority.directory);
-        self.wanted.profile.clone().or_else(|| issued.and_then(|issued| issued.profile.clone()))
+        let kept = issued.and_then(|issued| issued.profile.clone());
+        let has = |kept: &String| session.about().profiles.iter().any(|(name, _)| name == kept);
+        self.wanted.profile.clone().or_else(|| kept.filter(has))
     }
 
     /// A new order, after a look at what would make it fail.
     fn ordered<'s>(&mut self, session: &'s Session) -> Result<(Order<'s>, Key), Trouble> {
-        look(self.wanted, session, self.context)?;
+        look(self.wanted, session.about(), Some(&session.account()), self.context)?;
         self.lineage.try_writing()?;
         let wanted = self.wanted;
         let key = Key::make(wanted.key)?;
@@ -161,10 +167,11 @@ impl Obtaining<'_> {
             ca: wanted.authority.directory.clone(),
             account: session.account(),
             names: wanted.identifiers.clone(),
-            profile: self.profile(),
+            profile: self.profile(session),
             key: wanted.key,
             key_file,
             at: self.context.run.started(),
+            ask_again: None,
         });
         self.note()?;
         let order = self.ask(session)?;
@@ -179,7 +186,7 @@ impl Obtaining<'_> {
 
     /// Asks for it; once more under a new account where the authority has forgotten ours.
     fn ask<'s>(&self, session: &'s Session) -> Result<Order<'s>, Trouble> {
-        let profile = self.profile();
+        let profile = self.profile(session);
         let request =
             Request { names: &self.wanted.identifiers, profile: profile.as_deref(), replaces: self.replaces(session) };
         let forgotten = match session.order(&request) {
@@ -210,11 +217,14 @@ impl Obtaining<'_> {
     }
 
     fn note_issued(&mut self, session: &Session, facts: &Facts) -> Result<(), Trouble> {
-        let profile = self.profile();
+        let profile = self.profile(session);
         let done = self.record.order.take();
         self.record.failures = None;
         self.record.wish = None;
+        // What lies there now is what there is to come back to.
         self.record.deploy = None;
+        self.record.revoked = None;
+        self.record.folder = Some(self.wanted.folder.clone());
         self.record.issued = Some(Issued {
             serial: facts.serial.clone(),
             ca: self.wanted.authority.directory.clone(),
@@ -236,11 +246,16 @@ impl Obtaining<'_> {
 }
 
 /// Looks at what would make an order fail. What is found is told, and no order is made, unless the owner says otherwise.
-pub(super) fn look(wanted: &Wanted, session: &Session, context: &Context<'_>) -> Result<(), Trouble> {
+pub(super) fn look(
+    wanted: &Wanted,
+    about: &About,
+    account: Option<&str>,
+    context: &Context<'_>,
+) -> Result<(), Trouble> {
     if wanted.preflight == PreflightKind::Off {
         return Ok(());
     }
-    let all = preflight::look(wanted, session.about(), Some(&session.account()))?;
+    let all = preflight::look(wanted, about, account)?;
     let findings: Vec<Finding> = all.into_iter().filter(|finding| finding.is_bad).collect();
     if findings.is_empty() {
         return Ok(());
@@ -288,6 +303,39 @@ fn prove(wanted: &Wanted, order: &mut Order<'_>, context: &Context<'_>) -> Resul
         context.run.warn(Failure::from(error).notice());
     }
     proved
+}
+
+/// Whether an order, or the account that made it, is no more at the authority (RFC 8555, 7.1.6 and 7.3.1).
+fn is_gone(error: &AcmeError) -> bool {
+    match error {
+        AcmeError::AccountGone { .. } => true,
+        AcmeError::Refused { kind, .. } => ["malformed", "unauthorized", "404"].iter().any(|gone| kind.ends_with(gone)),
+        _ => false,
+    }
+}
+
+/// An order whose certificate was written, and whose end was not noted before the run was killed: it is noted now.
+pub(super) fn settle(wanted: &Wanted, lineage: &Lineage, record: &mut Record) -> Result<bool, Failure> {
+    let Some(pending) = &record.order else { return Ok(false) };
+    let (Some(key), Some(newest)) = (read_key(&pending.key_file), lineage.newest()?) else { return Ok(false) };
+    let Some(found) = lineage.read(newest)?.filter(|found| found.chain.facts.public_key == key.public()) else {
+        return Ok(false);
+    };
+    let Some(done) = record.order.take() else { return Ok(false) };
+    record.failures = None;
+    record.wish = None;
+    record.revoked = None;
+    record.folder = Some(wanted.folder.clone());
+    record.issued = Some(Issued {
+        serial: found.chain.facts.serial,
+        ca: done.ca,
+        account: done.account,
+        profile: done.profile,
+        names: done.names,
+        at: done.at,
+    });
+    Book::drop_key(&done.key_file);
+    Ok(true)
 }
 
 /// The key of an order under way; none where it is lost, which costs one order.

@@ -6,14 +6,14 @@ use shipshape_core::report::Notice;
 use shipshape_core::stack::Stack;
 use shipshape_core::{clock, machine, moment, signal};
 
-use crate::acme::{AcmeError, Request};
+use crate::acme::{self, AcmeError, Request};
 use crate::certificate::Facts;
 use crate::cli::Context;
-use crate::deploy::{self, Server, Tried};
+use crate::deploy;
 use crate::due::{self, Due, Known, Reason, Rule};
 use crate::files::{Installed, Lineage, Version};
 use crate::key::Key;
-use crate::ledger::{Deploy, Record, Wish};
+use crate::ledger::{Record, Wish};
 use crate::report::{Action, Row};
 use crate::wanted::Wanted;
 
@@ -22,9 +22,13 @@ use super::book::Book;
 use super::error::RenewError;
 use super::obtain::{self, Obtaining, Then, Trouble};
 use super::sessions::Sessions;
+use super::using::Using;
 
 /// After how long a wish is asked for again that could not be told this time.
 const ASK_AGAIN: TimeDelta = TimeDelta::hours(6);
+
+/// The longest wait for an order that is believed; more was written by a clock that was wrong.
+const LONGEST_WAIT: TimeDelta = TimeDelta::days(8);
 
 /// One certificate's turn.
 pub(crate) struct Visit<'a> {
@@ -55,13 +59,15 @@ impl Visit<'_> {
             lineage.mend()?;
         }
         let installed = lineage.installed()?;
+        if let Some(damage) = lineage.damaged() {
+            self.context.run.warn(damage);
+        }
         let mut record = self.book.record(&self.wanted.name);
         if let Some(installed) = &installed {
             row.facts(&installed.chain.facts, self.now());
         }
         if !self.wanted.renew {
-            self.watch(row);
-            return Ok(());
+            return self.watch(row, &lineage);
         }
         if self.mode == Mode::Rehearsal {
             return self.rehearse(row, &lineage);
@@ -69,16 +75,23 @@ impl Visit<'_> {
         self.look_after(row, &lineage, installed.as_ref(), &mut record)
     }
 
-    /// One that is renewed elsewhere: what is served is looked at, nothing is touched.
-    fn watch(&self, row: &mut Row) {
+    /// One that is renewed elsewhere: what lies there and what is served is looked at, and nothing is touched.
+    fn watch(&self, row: &mut Row, lineage: &Lineage) -> Result<(), Failure> {
         "renewed elsewhere".clone_into(&mut row.reason);
         let served = deploy::served_at(&self.wanted.verify, &self.wanted.identifiers);
-        if row.serial.is_none()
-            && let Some(facts) = served.iter().find_map(|one| one.shown.as_ref().ok())
-        {
-            row.facts(facts, self.now());
+        // Of all that is seen, the one that ends first is what somebody has to know of.
+        let first = served.iter().filter_map(|one| one.shown.as_ref().ok()).min_by_key(|facts| facts.not_after);
+        match first {
+            Some(facts) if row.not_after.is_none_or(|own| facts.not_after < own) => row.facts(facts, self.now()),
+            None if row.serial.is_none() => {
+                let place = lineage.live().display().to_string();
+                let seen: Vec<String> = served.iter().filter_map(|one| one.shown.as_ref().err().cloned()).collect();
+                return Err(RenewError::NotSeen { place, seen: seen.join("; ") }.into());
+            }
+            Some(_) | None => {}
         }
         row.served(&served);
+        Ok(())
     }
 
     fn look_after(
@@ -88,15 +101,19 @@ impl Visit<'_> {
         installed: Option<&Installed>,
         record: &mut Record,
     ) -> Result<(), Failure> {
+        self.is_nobody_else_s()?;
+        if obtain::settle(self.wanted, lineage, record)? {
+            self.book.note(&self.wanted.name, record)?;
+        }
         if let Some(installed) = installed {
             self.tell_exposure(installed);
             self.ask_for_the_wish(&installed.chain.facts, record);
             self.book.note(&self.wanted.name, record)?;
         }
-        if let Some((version, facts)) = self.waiting(lineage, installed)? {
+        if let Some((version, facts)) = self.waiting(lineage, installed, record)? {
             row.facts(&facts, self.now());
             "an earlier run could not put it to use".clone_into(&mut row.reason);
-            return self.put_to_use(row, lineage, Some(version), &facts, record, Action::Deployed);
+            return self.using(row, lineage, record).put(Some(version), &facts, Action::Deployed);
         }
         let due = match self.mode {
             Mode::Forced => Due::Now(Reason::Forced),
@@ -116,10 +133,28 @@ impl Visit<'_> {
                 row.next_attempt = Some(at);
                 row.reason = planned(at, why);
                 match installed {
-                    Some(installed) => self.keep_in_use(row, lineage, installed, record),
+                    Some(installed) => self.using(row, lineage, record).keep(&installed.chain.facts),
                     None => Ok(()),
                 }
             }
+        }
+    }
+
+    fn waiting(
+        &self,
+        lineage: &Lineage,
+        installed: Option<&Installed>,
+        record: &Record,
+    ) -> Result<Option<(Version, Facts)>, Failure> {
+        // Whoever says --force wants another one.
+        if self.mode == Mode::Forced { Ok(None) } else { waiting(self.wanted, lineage, installed, record, self.now()) }
+    }
+
+    /// Two applications that order for one place would order for ever, each its own names.
+    fn is_nobody_else_s(&self) -> Result<(), Failure> {
+        match self.book.claims(&self.wanted.folder, &self.wanted.name)? {
+            Some(app) => Err(RenewError::Claimed { app, place: lineage(self.wanted).live() }.into()),
+            None => Ok(()),
         }
     }
 
@@ -136,18 +171,8 @@ impl Visit<'_> {
         due::due(&known, self.now())
     }
 
-    /// A version that is whole and newer than what is in use: issued by a run that was killed, or rolled back.
-    fn waiting(&self, lineage: &Lineage, installed: Option<&Installed>) -> Result<Option<(Version, Facts)>, Failure> {
-        let Some(newest) = lineage.newest()? else { return Ok(None) };
-        if installed.and_then(|installed| installed.version).is_some_and(|version| Version(version) >= newest) {
-            return Ok(None);
-        }
-        let Some(found) = lineage.read(newest)? else { return Ok(None) };
-        let facts = found.chain.facts;
-        let is_of_use = found.is_pair
-            && facts.not_after > self.now()
-            && self.wanted.identifiers.iter().all(|name| facts.names.contains(name));
-        Ok(is_of_use.then_some((newest, facts)))
+    fn using<'b>(&'b mut self, row: &'b mut Row, lineage: &'b Lineage, record: &'b mut Record) -> Using<'b> {
+        Using { wanted: self.wanted, context: self.context, stack: self.stack, lineage, book: self.book, record, row }
     }
 
     fn renew(
@@ -159,12 +184,19 @@ impl Visit<'_> {
         reason: &Reason,
     ) -> Result<(), Failure> {
         row.reason = reason.to_string();
+        if let Some(until) = self.told_to_wait(record) {
+            row.action = Action::Pending;
+            row.next_attempt = Some(until);
+            row.error = record.failures.as_ref().map(|failures| failures.why.clone());
+            return Ok(());
+        }
+        deploy::try_deploying(&self.wanted.use_by, self.stack)?;
         self.tell_single_files(lineage);
         match self.obtain(lineage, installed, record) {
             Ok((version, facts)) => {
                 row.facts(&facts, self.now());
                 row.next_attempt = Some(next(&facts, &Record::default(), self.wanted, self.now()));
-                self.put_to_use(row, lineage, Some(version), &facts, record, Action::Renewed)
+                self.using(row, lineage, record).put(Some(version), &facts, Action::Renewed)
             }
             Err(trouble) => self.troubled(row, record, trouble),
         }
@@ -183,137 +215,42 @@ impl Visit<'_> {
         obtaining.obtain(session)
     }
 
+    /// Until when the authority wants to hear nothing: of this order, or of any in this run.
+    fn told_to_wait(&self, record: &Record) -> Option<DateTime<Utc>> {
+        let now = self.now();
+        let order = record.order.as_ref().and_then(|order| order.ask_again);
+        let order = order.filter(|at| self.mode != Mode::Forced && *at < now + LONGEST_WAIT);
+        order.max(self.sessions.limit(&self.wanted.authority)).filter(|until| now < *until)
+    }
+
     /// Notes what trouble means for the runs to come.
     fn troubled(&mut self, row: &mut Row, record: &mut Record, trouble: Trouble) -> Result<(), Failure> {
         let Trouble { failure, then } = trouble;
         let now = self.now();
         match then {
             Then::Stop => return Err(failure),
-            Then::Again => {}
-            Then::Pending => {
+            Then::Again => row.next_attempt = Some(now),
+            Then::Pending(told) => {
                 row.action = Action::Pending;
                 row.reason = failure.message();
+                row.next_attempt = Some(told.unwrap_or(now));
+                // What failed before has not ended because the authority takes its time now.
+                row.error = record.failures.as_ref().map(|failures| failures.why.clone());
+                if let Some(order) = &mut record.order {
+                    order.ask_again = told;
+                }
                 return Ok(self.book.note(&self.wanted.name, record)?);
             }
-            Then::Pause(told) => record.failed(failure.notice(), told, now),
+            Then::Pause(told) => {
+                record.failed(failure.notice(), told, clock::now());
+                row.next_attempt = record.failures.as_ref().map(|failures| failures.retry_at);
+                if let Some(told) = told.filter(|_| failure.code() == "acme.later") {
+                    self.sessions.limited(&self.wanted.authority, told);
+                }
+            }
         }
-        row.next_attempt = record.failures.as_ref().map(|failures| failures.retry_at);
         self.book.note(&self.wanted.name, record)?;
         Err(failure)
-    }
-
-    /// A certificate that is not due: whether it is in use.
-    fn keep_in_use(
-        &mut self,
-        row: &mut Row,
-        lineage: &Lineage,
-        installed: &Installed,
-        record: &mut Record,
-    ) -> Result<(), Failure> {
-        let facts = &installed.chain.facts;
-        match &record.deploy {
-            Some(deploy) if deploy.serial == facts.serial && deploy.is_done => {
-                row.deploy(record.deploy.as_ref());
-                Ok(())
-            }
-            Some(deploy) if deploy.serial == facts.serial => {
-                "an earlier run could not put it to use".clone_into(&mut row.reason);
-                self.put_to_use(row, lineage, None, facts, record, Action::Deployed)
-            }
-            // Never seen before: adopted, or the state is lost. It may well be in use.
-            Some(_) | None => {
-                let served = deploy::served_at(&self.wanted.verify, &self.wanted.identifiers);
-                let is_served = served.iter().all(|one| shows(one, &facts.serial));
-                row.served(&served);
-                if is_served {
-                    record.deploy = Some(done(facts, self.now()));
-                    row.deploy(record.deploy.as_ref());
-                    return Ok(self.book.note(&self.wanted.name, record)?);
-                }
-                "it was not in use".clone_into(&mut row.reason);
-                self.put_to_use(row, lineage, None, facts, record, Action::Deployed)
-            }
-        }
-    }
-
-    /// Puts a certificate to use: turns to its version, tries, reloads, and looks whether it is served. Where the server does
-    /// not take its configuration, the old version comes back.
-    fn put_to_use(
-        &mut self,
-        row: &mut Row,
-        lineage: &Lineage,
-        version: Option<Version>,
-        facts: &Facts,
-        record: &mut Record,
-        action: Action,
-    ) -> Result<(), Failure> {
-        // Noted before anything is turned: whatever happens from here on, the next run looks again.
-        record.deploy = Some(Deploy { is_done: false, ..done(facts, self.now()) });
-        self.book.note(&self.wanted.name, record)?;
-        let result = self.turn_and_reload(row, lineage, version, facts);
-        let deploy = match &result {
-            Ok(()) => done(facts, clock::now()),
-            Err(failure) => Deploy {
-                is_done: false,
-                rolled_back_from: version.filter(|_| failure.code() == "deploy.rolled_back").map(|version| version.0),
-                why: Some(failure.notice()),
-                ..done(facts, clock::now())
-            },
-        };
-        record.deploy = Some(deploy);
-        self.book.note(&self.wanted.name, record)?;
-        row.deploy(record.deploy.as_ref());
-        result?;
-        row.action = action;
-        // Old versions that cannot be removed are no reason to call this a failure.
-        if let Err(error) = lineage.tidy() {
-            self.context.run.warn(Failure::from(error).notice());
-        }
-        Ok(())
-    }
-
-    fn turn_and_reload(
-        &self,
-        row: &mut Row,
-        lineage: &Lineage,
-        version: Option<Version>,
-        facts: &Facts,
-    ) -> Result<(), Failure> {
-        let server = Server { use_by: &self.wanted.use_by, stack: self.stack };
-        let before = match version {
-            Some(version) => lineage.switch(version)?,
-            None => None,
-        };
-        match server.test()? {
-            Tried::Good => {}
-            Tried::NotRunning => return self.tell_not_running(),
-            Tried::Bad(words) => {
-                let Some(before) = before else { return Err(RenewError::Broken { words }.into()) };
-                lineage.switch(before)?;
-                return Err(match server.test()? {
-                    Tried::Bad(words) => RenewError::Broken { words },
-                    Tried::Good | Tried::NotRunning => RenewError::RolledBack { words },
-                }
-                .into());
-            }
-        }
-        server.reload()?;
-        let (addresses, names) = (&self.wanted.verify, &self.wanted.identifiers);
-        let found = deploy::wait_until_served(addresses, names, &facts.serial, deploy::PATIENCE);
-        row.served(&found);
-        let other: Vec<String> = found.iter().filter(|one| !shows(one, &facts.serial)).map(seen).collect();
-        if other.is_empty() { Ok(()) } else { Err(RenewError::NotServed { seen: other.join("; ") }.into()) }
-    }
-
-    #[expect(clippy::unnecessary_wraps, reason = "it ends a step that may fail")]
-    fn tell_not_running(&self) -> Result<(), Failure> {
-        let service = self.wanted.use_by.service.as_deref().unwrap_or("the server");
-        self.context.run.warn(Notice::new(
-            "deploy.not_running",
-            format!("{service} does not run; it will read the new certificate of {} when it starts", self.wanted.name),
-            format!("docker compose up -d {service}"),
-        ));
-        Ok(())
     }
 
     /// All of it with the authority's staging, and nothing is installed.
@@ -321,14 +258,16 @@ impl Visit<'_> {
         let wanted = self.wanted;
         lineage.try_writing()?;
         let Some(staging) = wanted.authority.rehearsal() else {
-            let session = self.sessions.with(&wanted.authority)?;
-            obtain::look(wanted, session, self.context).map_err(|trouble| trouble.failure)?;
+            let about = acme::about(&wanted.authority)?;
+            let account = acme::known_account(&wanted.authority, self.sessions.accounts())?;
+            obtain::look(wanted, &about, account.as_deref(), self.context).map_err(|trouble| trouble.failure)?;
             "looked at; this authority has no staging to rehearse with".clone_into(&mut row.reason);
             return Ok(());
         };
         let host = shipshape_core::http::host_of(&staging.directory).unwrap_or_default();
         let session = self.sessions.with(&staging)?;
-        obtain::look(wanted, session, self.context).map_err(|trouble| trouble.failure)?;
+        let account = session.account();
+        obtain::look(wanted, session.about(), Some(&account), self.context).map_err(|trouble| trouble.failure)?;
         let request = Request { names: &wanted.identifiers, profile: wanted.profile.as_deref(), replaces: None };
         let mut order = match session.order(&request) {
             Err(AcmeError::AccountGone { .. }) => {
@@ -349,9 +288,16 @@ impl Visit<'_> {
     fn ask_for_the_wish(&mut self, facts: &Facts, record: &mut Record) {
         let now = self.now();
         let Some(id) = facts.renewal_id.as_deref().filter(|_| due::is_to_be_asked(facts, record, now)) else { return };
-        let Ok(session) = self.sessions.with(&self.wanted.authority) else { return };
         let known = record.wish.as_ref().filter(|wish| wish.of == id);
-        let told = session.window(id);
+        let told = match self.sessions.with(&self.wanted.authority) {
+            Ok(session) => session.window(id),
+            Err(error) => {
+                let ask_again = error.retry_at().map_or(now + ASK_AGAIN, |at| at.max(now + ASK_AGAIN));
+                let unknown = || due::remember(None, id, None, 0.0, now);
+                record.wish = Some(Wish { ask_again, ..known.cloned().unwrap_or_else(unknown) });
+                return;
+            }
+        };
         let is_told = told.as_ref().is_some_and(|told| told.window.is_some());
         record.wish = Some(match known {
             // What it once said holds until it says something else (RFC 9773, 4.3.3).
@@ -392,6 +338,34 @@ impl Visit<'_> {
     }
 }
 
+/// A version that is whole and newer than what is in use: issued by a run that was killed, or rolled back.
+pub(crate) fn waiting(
+    wanted: &Wanted,
+    lineage: &Lineage,
+    installed: Option<&Installed>,
+    record: &Record,
+    now: DateTime<Utc>,
+) -> Result<Option<(Version, Facts)>, Failure> {
+    let Some(newest) = lineage.newest()? else { return Ok(None) };
+    if installed.and_then(|installed| installed.version).is_some_and(|version| Version(version) >= newest) {
+        return Ok(None);
+    }
+    let Some(found) = lineage.read(newest)? else { return Ok(None) };
+    // One that the server refused for what its owner has changed since is not tried for ever.
+    let was_refused = record.deploy.as_ref().and_then(|deploy| deploy.rolled_back_from) == Some(newest.0);
+    let is_as_wanted = found.key.as_ref().and_then(crate::key::Key::kind) == Some(wanted.key);
+    let facts = found.chain.facts;
+    // In a place without versions of ours somebody else may have laid a newer one.
+    let is_newer = installed
+        .is_none_or(|one| one.version.is_some() || !one.is_pair || one.chain.facts.not_before < facts.not_before);
+    let is_of_use = found.is_pair
+        && is_newer
+        && (!was_refused || is_as_wanted)
+        && facts.not_after > now
+        && wanted.identifiers.iter().all(|name| facts.names.contains(name));
+    Ok(is_of_use.then_some((newest, facts)))
+}
+
 /// The place of a certificate, by its owner's wishes.
 pub(crate) fn lineage(wanted: &Wanted) -> Lineage {
     Lineage::new(&wanted.folder, &wanted.name, wanted.install, wanted.owner.as_deref(), wanted.group.as_deref())
@@ -423,8 +397,8 @@ pub(crate) fn next(facts: &Facts, record: &Record, wanted: &Wanted, now: DateTim
 /// The moment of renewal, and by which rule.
 pub(crate) fn planned(at: DateTime<Utc>, why: Rule) -> String {
     match why {
-        Rule::Wish => format!("renewed at {}, as the authority wishes", moment::told(at)),
-        Rule::Share => format!("renewed at {}", moment::told(at)),
+        Rule::Wish => format!("to be renewed at {}, as the authority wishes", moment::told(at)),
+        Rule::Share => format!("to be renewed at {}", moment::told(at)),
     }
 }
 
@@ -439,19 +413,4 @@ fn random_place() -> f64 {
     #[expect(clippy::cast_possible_truncation, reason = "a die with 65536 faces")]
     let face = machine::random() as u16;
     f64::from(face) / f64::from(u16::MAX)
-}
-
-fn done(facts: &Facts, now: DateTime<Utc>) -> Deploy {
-    Deploy { serial: facts.serial.clone(), is_done: true, at: now, rolled_back_from: None, why: None }
-}
-
-fn shows(one: &deploy::Served, serial: &str) -> bool {
-    one.shown.as_ref().is_ok_and(|facts| facts.serial == serial)
-}
-
-fn seen(one: &deploy::Served) -> String {
-    match &one.shown {
-        Ok(facts) => format!("{} shows {} for {}", one.address, facts.serial, one.name),
-        Err(why) => format!("{} for {}: {why}", one.address, one.name),
-    }
 }

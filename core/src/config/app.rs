@@ -32,12 +32,16 @@ impl Config {
         }
     }
 
-    /// The application of the file; where it has none, this folder if it has a Compose file. Whoever types a command there
-    /// means what lies there.
+    /// The application of the file; where it has none, this folder if it has a Compose file: whoever types a command there
+    /// means what lies there. Else the folder of the file itself if it has one: cron stands nowhere.
     fn app_here(&self, dir: &Path) -> Result<App, ConfigError> {
+        let beside = self.path.as_deref().and_then(Path::parent);
         match self.app_of_the_file() {
-            Err(ConfigError::AppUnknown) if COMPOSE_FILES.iter().any(|name| dir.join(name).is_file()) => {
-                self.app_in(dir)
+            Err(ConfigError::AppUnknown) => {
+                match [Some(dir), beside].into_iter().flatten().find(|dir| has_compose(dir)) {
+                    Some(found) => self.app_in(found),
+                    None => Err(ConfigError::AppUnknown),
+                }
             }
             other => other,
         }
@@ -77,6 +81,10 @@ impl Config {
             (None, None) => Err(ConfigError::AppUnknown),
         }
     }
+}
+
+fn has_compose(dir: &Path) -> bool {
+    COMPOSE_FILES.iter().any(|name| dir.join(name).is_file())
 }
 
 fn is_folder(stated: &str) -> bool {
@@ -121,6 +129,16 @@ fn compose_name(dir: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_application_beside_the_file_is_meant_from_anywhere() {
+        let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::fs::write(folder.path().join("compose.yaml"), "name: shop\n").unwrap();
+        let config = Config { path: Some(folder.path().join("shipshape.toml")), ..Config::default() };
+        assert_eq!(config.app_here(elsewhere.path()).unwrap().name, "shop");
+        std::fs::write(elsewhere.path().join("compose.yaml"), "name: other\n").unwrap();
+        assert_eq!(config.app_here(elsewhere.path()).unwrap().name, "other");
+    }
     use crate::error::Explain;
     use std::fs;
     use tempfile::TempDir;

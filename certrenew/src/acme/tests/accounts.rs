@@ -83,6 +83,34 @@ fn a_contact_is_told_once_and_again_when_it_changes() {
 }
 
 #[test]
+fn an_account_that_is_gone_when_it_is_told_a_contact_is_made_anew() {
+    let mut fake = Fake::with_whim(|asked, before| match (asked.line.as_str(), before) {
+        ("POST /account/1", _) => Some(Said::problem(400, "accountDoesNotExist", "unknown")),
+        ("POST /account", 1) => {
+            Some(Said::json(201, &json!({})).with("Location", &format!("{}/account/2", asked.base)))
+        }
+        ("POST /account/2", _) => Some(Said::json(200, &json!({ "status": "valid" }))),
+        _ => None,
+    });
+    opened(&fake);
+    fake.authority.contact = vec!["a@a.test".to_owned()];
+    assert_eq!(opened(&fake).account(), format!("{}/account/2", fake.base));
+    assert_eq!(fake.once("POST /account/2").payload, json!({ "contact": ["mailto:a@a.test"] }));
+    let (_, kept) = account_file(&fake);
+    assert_eq!(kept["url"], json!(format!("{}/account/2", fake.base)));
+}
+
+#[test]
+fn an_authority_that_knows_no_account_however_often_it_is_made_is_given_up() {
+    let mut fake = Fake::with_whim(|asked, _| {
+        (asked.line == "POST /account/1").then(|| Said::problem(400, "accountDoesNotExist", "unknown"))
+    });
+    fake.authority.contact = vec!["a@a.test".to_owned()];
+    let error = Session::open(&fake.authority, &fake.accounts()).err().unwrap();
+    assert_eq!((error.code(), fake.count("POST /account")), ("acme.account_gone", 2));
+}
+
+#[test]
 fn an_account_that_must_be_bound_is_not_asked_for_without() {
     let fake = Fake::with_whim(|asked, _| {
         let mut found = directory(&asked.base);

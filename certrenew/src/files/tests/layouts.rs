@@ -182,7 +182,7 @@ fn what_is_not_ours_is_refused_and_left_alone() {
 }
 
 #[test]
-fn files_that_make_no_sense_are_an_error_and_a_key_that_is_missing_none() {
+fn a_key_that_is_missing_or_of_another_certificate_is_no_error() {
     let disk = Disk::new(InstallKind::Versioned);
     disk.renew();
     fs::remove_file(disk.path("live/a.test/privkey.pem")).unwrap();
@@ -192,17 +192,72 @@ fn files_that_make_no_sense_are_an_error_and_a_key_that_is_missing_none() {
     assert!(disk.lineage.installed().unwrap().unwrap().key.is_none());
     fs::write(disk.path("live/a.test/privkey.pem"), pair().0.pem().as_bytes()).unwrap();
     assert!(!disk.lineage.installed().unwrap().unwrap().is_pair, "the key of another certificate");
-    fs::write(disk.path("live/a.test/fullchain.pem"), "junk").unwrap();
-    let refused = disk.lineage.installed().unwrap_err();
-    assert_eq!(refused.code(), "certificate.unreadable");
-    assert!(refused.hint().ends_with("live/a.test/fullchain.pem"), "{}", refused.hint());
-    fs::write(disk.path("live/a.test/fullchain.pem"), vec![b'x'; crate::certificate::LARGEST + 1]).unwrap();
-    assert_eq!(disk.lineage.installed().unwrap_err().code(), "files.foreign");
-    fs::remove_file(disk.path("live/a.test/fullchain.pem")).unwrap();
-    assert!(disk.lineage.installed().unwrap().is_none());
-    let pipe = disk.path("live/a.test/fullchain.pem");
-    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
-    assert_eq!(disk.lineage.installed().unwrap_err().code(), "files.foreign", "a pipe holds nobody up");
+}
+
+/// Puts this where the chain should be, and tells what is said of it: by `installed`, and as a warning.
+fn told(disk: &Disk, put: impl Fn(&Path)) -> (Option<&'static str>, bool) {
+    let chain = disk.path("live/a.test/fullchain.pem");
+    let _ = fs::remove_file(&chain);
+    put(&chain);
+    let refused = disk.lineage.installed().map(|found| assert!(found.is_none()));
+    (
+        refused.err().map(|error| error.code()),
+        disk.lineage.damaged().is_some_and(|notice| notice.code == "files.damaged"),
+    )
+}
+
+fn junk(chain: &Path) {
+    fs::write(chain, "junk").unwrap();
+}
+
+fn too_long(chain: &Path) {
+    fs::write(chain, vec![b'x'; crate::certificate::LARGEST + 1]).unwrap();
+}
+
+fn a_pipe(chain: &Path) {
+    rustix::fs::mknodat(rustix::fs::CWD, chain, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+}
+
+#[test]
+fn plain_files_that_make_no_sense_are_an_error() {
+    let disk = Disk::new(InstallKind::Versioned);
+    disk.has_plain_files();
+    assert_eq!(told(&disk, junk), (Some("certificate.unreadable"), false));
+    assert!(disk.lineage.installed().unwrap_err().hint().ends_with("live/a.test/fullchain.pem"));
+    assert_eq!(told(&disk, too_long), (Some("files.foreign"), false));
+    assert_eq!(told(&disk, |_| {}), (None, false));
+    assert_eq!(told(&disk, a_pipe), (Some("files.foreign"), false), "a pipe holds nobody up");
+}
+
+#[test]
+fn a_damaged_version_is_worth_a_warning_and_another_one_takes_its_place() {
+    for is_certbots in [false, true] {
+        let disk = Disk::new(InstallKind::Versioned);
+        if is_certbots {
+            disk.has_certbots_files();
+        }
+        disk.renew();
+        assert!(disk.lineage.damaged().is_none());
+        let empty = |chain: &Path| fs::write(chain, "").unwrap();
+        let ways: [&dyn Fn(&Path); 4] = [&junk, &too_long, &a_pipe, &empty];
+        for way in ways {
+            let behind = |chain: &Path| {
+                // As a disk does it: the file of the version itself, behind certbot's link.
+                if is_certbots {
+                    let file = disk.path("archive/a.test/fullchain2.pem");
+                    fs::remove_file(&file).unwrap();
+                    symlink("../../archive/a.test/fullchain2.pem", chain).unwrap();
+                    way(&file);
+                } else {
+                    way(chain);
+                }
+            };
+            assert_eq!(told(&disk, behind), (None, true), "{is_certbots}");
+        }
+        disk.lineage.mend().unwrap();
+        let (_, _, serial) = disk.renew();
+        assert_eq!((disk.serial(), disk.lineage.damaged().is_none()), (serial, true));
+    }
 }
 
 #[test]

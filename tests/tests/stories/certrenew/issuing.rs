@@ -242,7 +242,7 @@ fn a_revoked_certificate_is_replaced_by_the_next_run() {
     let site = Site::new();
     site.renews(&[]).exits_with(Exit::Ok);
     let serial = site.serial();
-    site.renews(&["revoke", "shop.test", "--reason", "key-compromise"]).exits_with(Exit::Ok);
+    site.renews(&["revoke", "shop.test", "--reason", "key-compromise"]).exits_with(Exit::Warning);
     let next = site.renews(&[]).exits_with(Exit::Ok);
     assert_eq!(one(&next)["action"], "renewed", "{next}");
     assert_ne!(site.serial(), serial);

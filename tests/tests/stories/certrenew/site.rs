@@ -48,7 +48,7 @@ impl Site {
         let challenge =
             if format!("{common}{certificate}").contains("challenge =") { "" } else { "challenge = \"standalone\"\n" };
         let section = format!(
-            "[certrenew]\nca = {directory:?}\nca_file = {:?}\nfolder = {:?}\nresolver = {:?}\nhttp_port = {}\n\
+            "[certrenew]\nca = {directory:?}\nca_file = {:?}\nfolder = {:?}\nresolver = {:?}\nhttp_port = {}\nverify = []\n\
              http_listen = \"127.0.0.1:{}\"\ntls_listen = \"127.0.0.1:{}\"\n{challenge}{common}\n\n[[certrenew.certificate]]\n{certificate}\n",
             Pebble::root().display().to_string(),
             self.path("certs").display().to_string(),

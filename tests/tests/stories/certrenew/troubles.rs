@@ -187,3 +187,83 @@ fn what_was_remembered_may_be_lost_or_nonsense() {
     site.renews(&[]).exits_with(Exit::Unknown).fails_with("state.newer");
     assert_eq!(std::fs::read_to_string(site.path("state/certrenew-site.json")).unwrap(), "{\"version\":9}");
 }
+
+#[test]
+fn a_limit_that_one_certificate_meets_pauses_the_others_of_the_same_run() {
+    let (site, intruder) = between();
+    let more: String = (0..3).map(|n| format!("\n[[certrenew.certificate]]\nnames = [\"n{n}.test\"]\n")).collect();
+    site.asks(&intruder.directory_url(), "", &format!("names = [\"shop.test\"]\n{more}"));
+    let limited = Mischief::problem(429, "rateLimited", "too many new orders").with("Retry-After", "3600");
+    intruder.add(On::every("POST", "order"), limited);
+    let finished = site.renews(&[]).exits_with(Exit::Critical);
+    let asked = intruder.asked().iter().filter(|request| request.payload.contains("identifiers")).count();
+    assert_eq!(asked, 1, "{finished}");
+}
+
+#[test]
+fn an_order_whose_state_cannot_be_told_is_never_made_anew() {
+    let (site, intruder) = between();
+    site.renews(&[]).exits_with(Exit::Ok);
+    intruder.forget();
+    let orders = site.pebble.orders();
+    intruder.add(On::every("POST", "my-order"), Mischief::page(500));
+    site.renews(&["--force"]).exits_with(Exit::Critical);
+    for _ in 0..2 {
+        site.renews(&["--force"]).exits_with(Exit::Critical);
+    }
+    assert_eq!(site.pebble.orders(), orders + 1, "one order, however often its state cannot be told");
+    intruder.forget();
+    site.renews(&["--force"]).exits_with(Exit::Ok);
+    assert_eq!(site.pebble.orders(), orders + 1);
+    site.has_a_pair_for(&["shop.test"]);
+}
+
+#[test]
+fn proofs_that_fail_are_not_shown_again_at_once() {
+    let site = Site::new();
+    // Nobody serves that folder where the authority looks, and nobody has looked before.
+    let webroot = site.path("home").display().to_string();
+    site.says(
+        "preflight = \"off\"\nchallenge = \"http-01\"",
+        &format!("names = [\"shop.test\"]\nwebroot = {webroot:?}"),
+    );
+    failed(&site.renews(&[]).exits_with(Exit::Critical), "acme.names", "");
+    let orders = site.pebble.orders();
+    for _ in 0..3 {
+        assert_eq!(one(&site.renews(&[]).exits_with(Exit::Warning))["action"], "pending");
+    }
+    assert_eq!(site.pebble.orders(), orders);
+}
+
+#[test]
+fn a_run_about_one_certificate_does_not_say_that_the_others_are_well() {
+    let site = Site::with(Settings { blocked: vec!["blocked.test"], ..Settings::default() });
+    let smtp = Smtp::new();
+    site.says(
+        "",
+        &format!(
+            "names = [\"blocked.test\"]\n\n[[certrenew.certificate]]\nnames = [\"shop.test\"]\n\n{}",
+            smtp.section("plain")
+        ),
+    );
+    site.renews(&[]).exits_with(Exit::Critical);
+    assert_eq!(smtp.subjects().len(), 1);
+    site.renews(&["--name", "shop.test"]).exits_with(Exit::Ok);
+    assert_eq!(smtp.subjects(), [""; 0]);
+}
+
+#[test]
+fn two_applications_cannot_have_one_place() {
+    let site = Site::new();
+    site.renews(&[]).exits_with(Exit::Ok);
+    let other =
+        std::fs::read_to_string(site.etc("shipshape.toml")).unwrap().replace("name = \"site\"", "name = \"other\"");
+    std::fs::write(
+        site.etc("other.toml"),
+        other.replace("names = [\"shop.test\"]", "names = [\"shop.test\", \"www.shop.test\"]"),
+    )
+    .unwrap();
+    let finished = site.renews(&["--config", site.etc("other.toml").to_str().unwrap()]).exits_with(Exit::Critical);
+    failed(&finished, "certificate.claimed", "name");
+    assert_eq!(site.pebble.orders(), 1);
+}

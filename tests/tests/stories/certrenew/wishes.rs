@@ -18,11 +18,21 @@ fn window(from: i64, to: i64) -> String {
     )
 }
 
+/// As if what lies there had been issued three days ago: a new one is left alone for a day.
+fn rested(site: &Site) {
+    let file = site.path("state/certrenew-site.json");
+    let mut ledger: serde_json::Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    let at = (Utc::now() - Duration::days(3)).to_rfc3339();
+    ledger["certificates"]["shop.test"]["issued"]["at"] = at.into();
+    fs::write(&file, ledger.to_string()).unwrap();
+}
+
 /// What a second run does after the authority has said that, its answer being asked for anew.
 #[track_caller]
 fn after(answer: &str) -> (String, Site) {
     let site = Site::new();
     site.renews(&[]).exits_with(Exit::Ok);
+    rested(&site);
     let chain = fs::read_to_string(site.live("cert.pem")).unwrap();
     site.pebble.set_renewal_info(&chain, answer);
     let finished = site.renews(&[]).exits_with(Exit::Ok);
@@ -35,6 +45,27 @@ fn a_wish_in_the_past_renews_at_once_and_says_what_is_replaced() {
     assert_eq!(action, "renewed");
     assert!(site.pebble.log().contains("replac") || site.pebble.orders() == 2, "{}", site.pebble.log());
     site.has_a_pair_for(&["shop.test"]);
+}
+
+#[test]
+fn one_that_is_wished_away_as_soon_as_it_is_there_is_not_ordered_for_ever() {
+    let site = Site::new();
+    site.renews(&[]).exits_with(Exit::Ok);
+    for _ in 0..4 {
+        let chain = fs::read_to_string(site.live("cert.pem")).unwrap();
+        site.pebble.set_renewal_info(&chain, &window(-48, -24));
+        fs::write(site.path("state/certrenew-site.json"), without_wishes(&site)).unwrap();
+        site.renews(&[]).exits_with(Exit::Ok);
+    }
+    assert_eq!(site.pebble.orders(), 1);
+}
+
+/// The ledger as if nobody had asked yet.
+fn without_wishes(site: &Site) -> String {
+    let text = fs::read_to_string(site.path("state/certrenew-site.json")).unwrap();
+    let mut ledger: serde_json::Value = serde_json::from_str(&text).unwrap();
+    ledger["certificates"]["shop.test"]["wish"] = serde_json::Value::Null;
+    ledger.to_string()
 }
 
 #[test]
