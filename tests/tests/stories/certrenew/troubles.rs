@@ -191,7 +191,7 @@ fn what_was_remembered_may_be_lost_or_nonsense() {
 #[test]
 fn a_limit_that_one_certificate_meets_pauses_the_others_of_the_same_run() {
     let (site, intruder) = between();
-    let more: String = (0..3).map(|n| format!("\n[[certrenew.certificate]]\nnames = [\"n{n}.test\"]\n")).collect();
+    let more = ["a", "b", "c"].map(|n| format!("\n[[certrenew.certificate]]\nnames = [\"{n}.test\"]\n")).concat();
     site.asks(&intruder.directory_url(), "", &format!("names = [\"shop.test\"]\n{more}"));
     let limited = Mischief::problem(429, "rateLimited", "too many new orders").with("Retry-After", "3600");
     intruder.add(On::every("POST", "order"), limited);
