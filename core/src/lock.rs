@@ -60,7 +60,7 @@ fn who(holder: Option<&u32>) -> String {
 /// An exclusive lock, held until it is dropped or the process ends, however it ends.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -84,7 +84,15 @@ impl Lock {
         }
         // Only to name the holder to whoever comes next; a full disk must not keep us from running.
         let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+impl Drop for Lock {
+    /// Closing the file is not enough: a program that is just being started has it too, until it begins to run, and a lock of
+    /// flock(2) ends when the last of them closes it. To let go of it explicitly ends it for all.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
     }
 }
 
@@ -107,5 +115,17 @@ mod tests {
         assert!(refused.to_string().contains(&std::process::id().to_string()), "{refused}");
         drop(first);
         assert!(Lock::take(&path).is_ok(), "a dropped lock is free");
+    }
+
+    #[test]
+    fn a_lock_that_was_let_go_of_is_free_though_somebody_else_has_the_file_still() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("demo.lock");
+        let first = Lock::take(&path).unwrap();
+        // As a program that is being started has it.
+        let theirs = first.file.try_clone().unwrap();
+        drop(first);
+        assert!(Lock::take(&path).is_ok());
+        drop(theirs);
     }
 }

@@ -120,10 +120,27 @@ impl Book {
     /// has this file, neither of another application nor of an earlier run, whose certificate may still come.
     pub(crate) fn keep_key(&self, name: &str, key: &Key) -> Result<PathBuf, Failure> {
         let name = name::mend(name, "certificate");
-        let file = format!("{}-{name}-{:016x}.key", self.app, machine::random());
-        let place = self.state.folder("orders")?.join(file);
+        let (folder, prefix) = (self.state.folder("orders")?, format!("{}-{name}-", self.app));
+        self.sweep(&folder, &prefix);
+        let place = folder.join(format!("{prefix}{:016x}.key", machine::random()));
         atomic::replace(&place, key.pem().as_bytes())?;
         Ok(place)
+    }
+
+    /// Removes keys of this certificate that no order remembers: of a run that was killed before it could note them. Under the
+    /// lock nobody else is about to.
+    fn sweep(&self, folder: &Path, prefix: &str) {
+        let known: Vec<PathBuf> = self.ledger.certificates.values().cloned().filter_map(key_of).collect();
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let (name, place) = (entry.file_name(), entry.path());
+            let number = name.to_str().and_then(|name| name.strip_prefix(prefix)?.strip_suffix(".key"));
+            // A longer number is part of a longer name: `shop-` begins `shop-eu-` too.
+            let is_ours =
+                number.is_some_and(|number| number.len() == 16 && number.bytes().all(|byte| byte.is_ascii_hexdigit()));
+            if is_ours && !known.contains(&place) {
+                Self::drop_key(&place);
+            }
+        }
     }
 
     /// Removes that key once its certificate lies where it belongs. That it cannot be removed harms nobody.
@@ -230,13 +247,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (mut ours, others) = (book(folder.path(), "shop"), book(folder.path(), "my blog"));
         let key = Key::make(KeyKind::EcdsaP256).unwrap();
-        let [first, second] = [with_order(&ours, &key), with_order(&ours, &key)];
-        let other = with_order(&others, &key);
+        let lost = with_order(&ours, &key);
+        let first = with_order(&ours, &key);
+        assert!(!file(&lost).exists(), "that of a run that was killed before it could note it");
+        ours.note("a.test", &first).unwrap();
+        let [second, other] = [with_order(&ours, &key), with_order(&others, &key)];
         let name = |record: &Record| file(record).file_name().unwrap().to_str().unwrap().to_owned();
         assert!(name(&first).starts_with("shop-a.test-") && name(&other).starts_with("my-blog-a.test-"));
         assert_eq!((file(&first).parent().unwrap(), name(&first).len()), (&*folder.path().join("orders"), 32));
         assert_eq!(fs::metadata(file(&first)).unwrap().permissions().mode() & 0o777, 0o600);
-        ours.note("a.test", &first).unwrap();
         assert!(file(&first).exists() && file(&second).exists());
         ours.note("a.test", &Record { revoked: Some("7".to_owned()), ..first.clone() }).unwrap();
         assert!(file(&first).exists(), "the order is remembered still");

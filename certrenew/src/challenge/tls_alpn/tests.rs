@@ -1,63 +1,20 @@
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::ring;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::ClientConnection;
+use rustls::pki_types::ServerName;
 use shipshape_core::error::Explain;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use super::*;
 use crate::challenge::tests::proof;
 
-/// An authority looks at the certificate itself, and trusts nobody.
-#[derive(Debug)]
-struct TakesAll;
-
-impl ServerCertVerifier for TakesAll {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        ring::default_provider().signature_verification_algorithms.supported_schemes()
-    }
-}
-
 /// What is shown to whoever asks by this name and offers these protocols.
 fn asked(address: SocketAddr, name: &str, offered: &[&[u8]]) -> io::Result<Vec<u8>> {
-    let provider = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(rustls::ALL_VERSIONS).unwrap();
-    let mut config = builder.dangerous().with_custom_certificate_verifier(Arc::new(TakesAll)).with_no_client_auth();
-    config.alpn_protocols = offered.iter().map(|protocol| protocol.to_vec()).collect();
+    // As an authority does it: the certificate is looked at, and nobody is trusted.
+    let config = crate::looker::config(offered).unwrap();
     let name = ServerName::try_from(name.to_owned()).unwrap();
-    let mut tls = ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut tls = ClientConnection::new(config, name).unwrap();
     let mut connection = Timed::new(TcpStream::connect(address).unwrap(), Duration::from_secs(5));
     while tls.is_handshaking() {
         tls.complete_io(&mut connection)?;

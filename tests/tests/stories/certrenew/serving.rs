@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::site::{failed, one, serial_of};
 use crate::harness::acme::{Pebble, Settings, Version};
-use crate::harness::{Exit, Finished, Launch, Prober, Project, Smtp, served};
+use crate::harness::{Exit, Fault, Finished, Launch, Point, Prober, Project, Smtp, served};
 
 /// The test bed's shop, whose certificates come from a real authority through its own nginx.
 pub(super) struct Shop {
@@ -236,4 +236,28 @@ fn a_command_of_this_machine_takes_the_certificate_too() {
             || one(&finished)["error"]["code"] == "child.failed",
         "{finished}"
     );
+}
+
+/// The calls by which versions are laid, turned and noted: those of the engine's own client are not ours to kill.
+fn is_a_turn(point: &Point) -> bool {
+    let point = point.to_string();
+    ["rename", "symlink", "unlink"].iter().any(|call| point.starts_with(call))
+}
+
+#[test]
+fn a_renewal_that_is_killed_anywhere_is_served_after_one_more_run() {
+    let shop = Shop::open();
+    let points: Vec<Point> = shop.certrenew(&["--force"]).points().into_iter().filter(is_a_turn).collect();
+    assert!(points.len() > 5, "{points:?}");
+    for point in &points {
+        let orders = shop.pebble.orders();
+        shop.certrenew(&["--force"]).meeting(Fault::Kill, point);
+        // What is served meanwhile is whole, whichever it is.
+        shop.served();
+        let next = shop.certrenew(&[]).run().gets_done();
+        assert_eq!(shop.served(), shop.installed(), "after {point}: {next}");
+        assert!(shop.pebble.orders() <= orders + 2, "after {point}: {next}");
+        let status = shop.certrenew(&["status"]).run().exits_with(Exit::Ok);
+        assert_eq!(one(&status)["served"][0]["ok"], true, "after {point}: {status}");
+    }
 }
