@@ -42,6 +42,7 @@ impl Book {
         if let Some(notice) = notice {
             context.run.warn(notice);
         }
+        book.sweep();
         Ok((book, lock))
     }
 
@@ -120,27 +121,39 @@ impl Book {
     /// has this file, neither of another application nor of an earlier run, whose certificate may still come.
     pub(crate) fn keep_key(&self, name: &str, key: &Key) -> Result<PathBuf, Failure> {
         let name = name::mend(name, "certificate");
-        let (folder, prefix) = (self.state.folder("orders")?, format!("{}-{name}-", self.app));
-        self.sweep(&folder, &prefix);
-        let place = folder.join(format!("{prefix}{:016x}.key", machine::random()));
+        let file = format!("{}-{name}-{:016x}.key", self.app, machine::random());
+        let place = self.state.folder("orders")?.join(file);
         atomic::replace(&place, key.pem().as_bytes())?;
         Ok(place)
     }
 
-    /// Removes keys of this certificate that no order remembers: of a run that was killed before it could note them. Under the
-    /// lock nobody else is about to.
-    fn sweep(&self, folder: &Path, prefix: &str) {
-        let known: Vec<PathBuf> = self.ledger.certificates.values().cloned().filter_map(key_of).collect();
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            let (name, place) = (entry.file_name(), entry.path());
-            let number = name.to_str().and_then(|name| name.strip_prefix(prefix)?.strip_suffix(".key"));
-            // A longer number is part of a longer name: `shop-` begins `shop-eu-` too.
-            let is_ours =
-                number.is_some_and(|number| number.len() == 16 && number.bytes().all(|byte| byte.is_ascii_hexdigit()));
-            if is_ours && !known.contains(&place) {
-                Self::drop_key(&place);
+    /// Removes keys that no application's order remembers, and drafts of them: of runs that were killed before they could note
+    /// one, or remove it. Under the lock nobody else is about to. Where a ledger cannot be read, all of them stay.
+    fn sweep(&self) {
+        let found: Vec<PathBuf> = entries(&self.state.path().join("orders")).filter(|place| is_key(place)).collect();
+        if found.is_empty() {
+            return;
+        }
+        let Some(known) = self.keys_of_all() else { return };
+        found.iter().filter(|place| !known.contains(place)).for_each(|place| Self::drop_key(place));
+    }
+
+    /// The keys of orders under way, of all applications; none where that cannot be told.
+    fn keys_of_all(&self) -> Option<Vec<PathBuf>> {
+        let mut known = Vec::new();
+        for place in entries(self.state.path()) {
+            if place.file_name().and_then(|name| name.to_str()).and_then(app_of).is_none() {
+                continue;
+            }
+            match peek(&place) {
+                Ok(Peeked::Found(ledger)) if ledger.version <= ledger::VERSION => {
+                    known.extend(ledger.certificates.into_values().filter_map(key_of));
+                }
+                Ok(Peeked::Absent) => {}
+                Ok(Peeked::Found(_) | Peeked::Corrupt) | Err(_) => return None,
             }
         }
+        Some(known)
     }
 
     /// Removes that key once its certificate lies where it belongs. That it cannot be removed harms nobody.
@@ -171,6 +184,17 @@ fn peek(place: &Path) -> Result<Peeked, StateError> {
 /// A ledger whose form is known here.
 fn known(ledger: Ledger, place: &Path) -> Result<Ledger, RenewError> {
     if ledger.version > ledger::VERSION { Err(RenewError::Newer { place: place.to_owned() }) } else { Ok(ledger) }
+}
+
+/// What lies in a folder; nothing where it cannot be read.
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
+/// The key of an order, or a draft of one.
+fn is_key(place: &Path) -> bool {
+    let name = place.file_name().unwrap_or_default().to_string_lossy();
+    name.ends_with(".key") || name.starts_with(atomic::TEMPORARY_PREFIX)
 }
 
 fn file_of(app: &str) -> String {
@@ -247,15 +271,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (mut ours, others) = (book(folder.path(), "shop"), book(folder.path(), "my blog"));
         let key = Key::make(KeyKind::EcdsaP256).unwrap();
-        let lost = with_order(&ours, &key);
-        let first = with_order(&ours, &key);
-        assert!(!file(&lost).exists(), "that of a run that was killed before it could note it");
-        ours.note("a.test", &first).unwrap();
-        let [second, other] = [with_order(&ours, &key), with_order(&others, &key)];
+        let [first, second] = [with_order(&ours, &key), with_order(&ours, &key)];
+        let other = with_order(&others, &key);
         let name = |record: &Record| file(record).file_name().unwrap().to_str().unwrap().to_owned();
         assert!(name(&first).starts_with("shop-a.test-") && name(&other).starts_with("my-blog-a.test-"));
         assert_eq!((file(&first).parent().unwrap(), name(&first).len()), (&*folder.path().join("orders"), 32));
         assert_eq!(fs::metadata(file(&first)).unwrap().permissions().mode() & 0o777, 0o600);
+        ours.note("a.test", &first).unwrap();
         assert!(file(&first).exists() && file(&second).exists());
         ours.note("a.test", &Record { revoked: Some("7".to_owned()), ..first.clone() }).unwrap();
         assert!(file(&first).exists(), "the order is remembered still");
@@ -263,6 +285,27 @@ mod tests {
         assert!(!file(&first).exists() && file(&second).exists());
         ours.note("a.test", &Record::default()).unwrap();
         assert!(!file(&second).exists() && file(&other).exists());
+    }
+
+    #[test]
+    fn keys_that_no_order_remembers_are_swept_unless_a_ledger_cannot_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut ours, mut others) = (book(folder.path(), "shop"), book(folder.path(), "shop-eu"));
+        let key = Key::make(KeyKind::EcdsaP256).unwrap();
+        let [kept, lost] = [with_order(&ours, &key), with_order(&ours, &key)];
+        let foreign = with_order(&others, &key);
+        ours.note("a.test", &kept).unwrap();
+        others.note("a.test", &foreign).unwrap();
+        let draft = folder.path().join("orders").join(format!("{}x", atomic::TEMPORARY_PREFIX));
+        fs::write(&draft, "x").unwrap();
+        let ledger = fs::read(folder.path().join(file_of("shop-eu"))).unwrap();
+        fs::write(folder.path().join(file_of("shop-eu")), "{").unwrap();
+        ours.sweep();
+        assert!(file(&lost).exists() && draft.exists(), "whose they are is not known");
+        fs::write(folder.path().join(file_of("shop-eu")), ledger).unwrap();
+        ours.sweep();
+        assert!(!file(&lost).exists() && !draft.exists());
+        assert!(file(&kept).exists() && file(&foreign).exists());
     }
 
     #[test]
