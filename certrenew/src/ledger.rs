@@ -149,6 +149,11 @@ pub(crate) struct Deploy {
 }
 
 impl Record {
+    /// Notes that a certificate was issued and lies below that folder: whatever was known of the one before is over.
+    pub(crate) fn was_issued(&mut self, issued: Issued, folder: PathBuf) {
+        *self = Self { issued: Some(issued), folder: Some(folder), ..Self::default() };
+    }
+
     /// Notes a failure, and when to try again: after our own pause, or when the authority says, whichever is later.
     pub(crate) fn failed(&mut self, why: Notice, told: Option<DateTime<Utc>>, now: DateTime<Utc>) {
         let count = self.failures.as_ref().map_or(0, |failures| failures.count).saturating_add(1);

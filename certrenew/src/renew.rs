@@ -20,7 +20,7 @@ use shipshape_core::{signal, units};
 pub(crate) use book::Book;
 pub(crate) use sessions::Sessions;
 use visit::Visit;
-pub(crate) use visit::{lineage, place, planned, row, waiting};
+pub(crate) use visit::{known, lineage, planned, row, waiting};
 
 use crate::cli::{Context, OneArgs, RunArgs};
 use crate::report::{self, Action, Row};

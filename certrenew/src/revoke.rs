@@ -114,7 +114,7 @@ fn by_others(directory: &str, place: &Path, reason: Reason) -> String {
     format!("where certbot ordered it: {certbot}; else by its own key: {certbot} --key-path {place}/privkey.pem")
 }
 
-/// Revokes what lies in `live/NAME`; the files stay, and the next run replaces them, since the authority then wishes it.
+/// Revokes what lies in `live/NAME`; the files stay, and the next run replaces them.
 pub(crate) fn revoke(args: &RevokeArgs, context: &Context<'_>) -> Result<Outcome, Failure> {
     let wanted = meant(args, context.config)?;
     let (mut book, _lock) = Book::open(context)?;

@@ -5,8 +5,8 @@ use shipshape_core::run::Outcome;
 
 use crate::cli::{Context, OneArgs};
 use crate::deploy;
-use crate::due::{self, Due, Known};
-use crate::renew::{Book, exit_of, lineage, place, planned, row, waiting};
+use crate::due::{self, Due};
+use crate::renew::{Book, exit_of, known, lineage, planned, row, waiting};
 use crate::report::{self, Action, Row};
 use crate::wanted::{self, Wanted};
 
@@ -26,8 +26,9 @@ pub(crate) fn status(args: &OneArgs, context: &Context<'_>) -> Result<Outcome, F
 fn status_of(wanted: &Wanted, book: &Book, context: &Context<'_>) -> Row {
     let mut row = remembered(wanted, book, context);
     let served = deploy::served_at(&wanted.verify, &wanted.identifiers);
-    let first = served.iter().filter_map(|one| one.shown.as_ref().ok()).min_by_key(|facts| facts.not_after);
-    if let Some(facts) = first.filter(|facts| !wanted.renew && row.not_after.is_none_or(|own| facts.not_after < own)) {
+    if let Some(facts) = deploy::ends_first(&served)
+        .filter(|facts| !wanted.renew && row.not_after.is_none_or(|own| facts.not_after < own))
+    {
         // What is renewed elsewhere need not lie here.
         row.facts(facts, context.run.started());
     }
@@ -69,16 +70,9 @@ fn fill(row: &mut Row, wanted: &Wanted, book: &Book, context: &Context<'_>) -> R
         "a newer one lies beside it: the next run puts it to use".clone_into(&mut row.reason);
         return Ok(());
     }
-    let known = Known {
-        facts: installed.as_ref().map(|installed| &installed.chain.facts),
-        is_pair: installed.as_ref().is_some_and(|installed| installed.is_pair),
-        names: &wanted.identifiers,
-        is_rehearsal: wanted.authority.is_rehearsal(),
-        directory: &wanted.authority.directory,
-        record: &record,
-        place: place(&wanted.name),
-    };
-    tell_due(row, due::due(&known, now), now);
+    let facts = installed.as_ref().map(|installed| &installed.chain.facts);
+    let is_pair = installed.as_ref().is_some_and(|installed| installed.is_pair);
+    tell_due(row, due::due(&known(wanted, facts, is_pair, &record), now), now);
     Ok(())
 }
 

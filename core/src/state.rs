@@ -83,7 +83,7 @@ pub enum Loaded<T> {
     Found(T),
     /// There is none yet.
     Absent,
-    /// It made no sense, and was put aside.
+    /// It made no sense, and was put aside, unless somebody only looks.
     Corrupt {
         /// Where it lies now, for whoever wants to know.
         kept: PathBuf,
@@ -127,14 +127,19 @@ impl StateDir {
 
     /// Reads a file of the folder. One that makes no sense is renamed to `NAME.bad`, so that the work goes on without it.
     pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<Loaded<T>, StateError> {
+        match self.look_json(name)? {
+            Loaded::Corrupt { kept } => Self::put_aside(kept),
+            other => Ok(other),
+        }
+    }
+
+    /// The same for whoever only looks: what makes no sense stays where it is, since a run may be about to write it.
+    pub fn look_json<T: DeserializeOwned>(&self, name: &str) -> Result<Loaded<T>, StateError> {
         let path = self.path.join(name);
         match read_bounded(&path) {
-            Ok(bytes) => match serde_json::from_slice(&bytes) {
-                Ok(value) => Ok(Loaded::Found(value)),
-                Err(_) => Self::put_aside(path),
-            },
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes).map_or(Loaded::Corrupt { kept: path }, Loaded::Found)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Loaded::Absent),
-            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => Self::put_aside(path),
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => Ok(Loaded::Corrupt { kept: path }),
             Err(source) => Err(StateError::Unreadable { path, source }),
         }
     }

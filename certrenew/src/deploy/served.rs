@@ -42,6 +42,11 @@ impl Served {
     }
 }
 
+/// Of all that was seen, the certificate that ends first: the one that somebody has to know of.
+pub(crate) fn ends_first(seen: &[Served]) -> Option<&Facts> {
+    seen.iter().filter_map(|one| one.shown.as_ref().ok()).min_by_key(|facts| facts.not_after)
+}
+
 /// Shakes hands once for each name at each address. Wildcards are asked for by a name below them.
 pub(crate) fn served_at(addresses: &[SocketAddr], names: &[Identifier]) -> Vec<Served> {
     let pairs: Vec<(SocketAddr, &Identifier)> =

@@ -1,7 +1,6 @@
 //! The state of certificates in the state folder: the ledger, keys of orders under way, accounts. All of it under one lock.
 
-use std::fs::{self, File};
-use std::io::{ErrorKind, Read};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use shipshape_core::atomic;
@@ -20,9 +19,6 @@ use super::error::RenewError;
 
 /// The lock of all runs that change something: certificates belong to the machine, not to one application.
 const LOCK: &str = "certrenew";
-
-/// The largest ledger that is looked at, in bytes: thousands of certificates take less.
-const LARGEST: u64 = 16 << 20;
 
 /// The ledger, open.
 pub(crate) struct Book {
@@ -52,10 +48,10 @@ impl Book {
         let state = StateDir::open(context.run.common())?;
         let app = name::mend(&context.app.name, "app");
         let place = state.path().join(file_of(&app));
-        let ledger = match peek(&place)? {
-            Peeked::Found(ledger) => known(ledger, &place)?,
-            Peeked::Absent => Ledger::default(),
-            Peeked::Corrupt => {
+        let ledger = match state.look_json(&file_of(&app))? {
+            Loaded::Found(ledger) => known(ledger, &place)?,
+            Loaded::Absent => Ledger::default(),
+            Loaded::Corrupt { .. } => {
                 context.run.warn(not_understood(&place));
                 Ledger::default()
             }
@@ -82,9 +78,10 @@ impl Book {
         let mut found = Vec::new();
         for entry in fs::read_dir(self.state.path()).map_err(reading)? {
             let file = entry.map_err(reading)?.file_name();
-            let Some(app) = file.to_str().and_then(app_of).filter(|app| *app != self.app) else { continue };
+            let Some(file) = file.to_str() else { continue };
+            let Some(app) = app_of(file).filter(|app| *app != self.app) else { continue };
             // One that makes no sense claims nothing: its own application tells of it.
-            let Peeked::Found(ledger) = peek(&self.state.path().join(&file))? else { continue };
+            let Loaded::Found::<Ledger>(ledger) = self.state.look_json(file)? else { continue };
             let claimed = ledger.certificates.get(name).and_then(|record| record.folder.as_deref());
             if claimed.is_some_and(|claimed| real(claimed) == wanted) {
                 found.push(app.to_owned());
@@ -142,42 +139,22 @@ impl Book {
     fn keys_of_all(&self) -> Option<Vec<PathBuf>> {
         let mut known = Vec::new();
         for place in entries(self.state.path()) {
-            if place.file_name().and_then(|name| name.to_str()).and_then(app_of).is_none() {
-                continue;
-            }
-            match peek(&place) {
-                Ok(Peeked::Found(ledger)) if ledger.version <= ledger::VERSION => {
+            let name = place.file_name().and_then(|name| name.to_str());
+            let Some(name) = name.filter(|name| app_of(name).is_some()) else { continue };
+            match self.state.look_json::<Ledger>(name) {
+                Ok(Loaded::Found(ledger)) if ledger.version <= ledger::VERSION => {
                     known.extend(ledger.certificates.into_values().filter_map(key_of));
                 }
-                Ok(Peeked::Absent) => {}
-                Ok(Peeked::Found(_) | Peeked::Corrupt) | Err(_) => return None,
+                Ok(Loaded::Absent) => {}
+                Ok(Loaded::Found(_) | Loaded::Corrupt { .. }) | Err(_) => return None,
             }
         }
         Some(known)
     }
 
     /// Removes that key once its certificate lies where it belongs. That it cannot be removed harms nobody.
-    pub(crate) fn drop_key(place: &Path) {
+    fn drop_key(place: &Path) {
         let _ = fs::remove_file(place);
-    }
-}
-
-/// What a ledger held that is only looked at.
-enum Peeked {
-    Found(Ledger),
-    Absent,
-    Corrupt,
-}
-
-/// Reads a ledger, and leaves it as it is whatever it holds.
-fn peek(place: &Path) -> Result<Peeked, StateError> {
-    let mut bytes = Vec::new();
-    let read = File::open(place).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
-    match read {
-        Err(gone) if gone.kind() == ErrorKind::NotFound => Ok(Peeked::Absent),
-        Err(source) => Err(StateError::Unreadable { path: place.to_owned(), source }),
-        Ok(_) if bytes.len() as u64 > LARGEST => Ok(Peeked::Corrupt),
-        Ok(_) => Ok(serde_json::from_slice(&bytes).map_or(Peeked::Corrupt, Peeked::Found)),
     }
 }
 

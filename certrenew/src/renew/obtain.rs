@@ -217,27 +217,16 @@ impl Obtaining<'_> {
     }
 
     fn note_issued(&mut self, session: &Session, facts: &Facts) -> Result<(), Trouble> {
-        let profile = self.profile(session);
-        let done = self.record.order.take();
-        self.record.failures = None;
-        self.record.wish = None;
-        // What lies there now is what there is to come back to.
-        self.record.deploy = None;
-        self.record.revoked = None;
-        self.record.folder = Some(self.wanted.folder.clone());
-        self.record.issued = Some(Issued {
+        let issued = Issued {
             serial: facts.serial.clone(),
             ca: self.wanted.authority.directory.clone(),
             account: session.account(),
-            profile,
+            profile: self.profile(session),
             names: self.wanted.identifiers.clone(),
             at: self.context.run.started(),
-        });
-        self.note()?;
-        if let Some(done) = done {
-            Book::drop_key(&done.key_file);
-        }
-        Ok(())
+        };
+        self.record.was_issued(issued, self.wanted.folder.clone());
+        self.note()
     }
 
     fn note(&mut self) -> Result<(), Trouble> {
@@ -322,19 +311,9 @@ pub(super) fn settle(wanted: &Wanted, lineage: &Lineage, record: &mut Record) ->
         return Ok(false);
     };
     let Some(done) = record.order.take() else { return Ok(false) };
-    record.failures = None;
-    record.wish = None;
-    record.revoked = None;
-    record.folder = Some(wanted.folder.clone());
-    record.issued = Some(Issued {
-        serial: found.chain.facts.serial,
-        ca: done.ca,
-        account: done.account,
-        profile: done.profile,
-        names: done.names,
-        at: done.at,
-    });
-    Book::drop_key(&done.key_file);
+    let PendingOrder { ca, account, profile, names, at, .. } = done;
+    let issued = Issued { serial: found.chain.facts.serial, ca, account, profile, names, at };
+    record.was_issued(issued, wanted.folder.clone());
     Ok(true)
 }
 

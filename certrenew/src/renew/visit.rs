@@ -80,8 +80,7 @@ impl Visit<'_> {
         "renewed elsewhere".clone_into(&mut row.reason);
         let served = deploy::served_at(&self.wanted.verify, &self.wanted.identifiers);
         // Of all that is seen, the one that ends first is what somebody has to know of.
-        let first = served.iter().filter_map(|one| one.shown.as_ref().ok()).min_by_key(|facts| facts.not_after);
-        match first {
+        match deploy::ends_first(&served) {
             Some(facts) if row.not_after.is_none_or(|own| facts.not_after < own) => row.facts(facts, self.now()),
             None if row.serial.is_none() => {
                 let place = lineage.live().display().to_string();
@@ -159,16 +158,9 @@ impl Visit<'_> {
     }
 
     fn due(&self, installed: Option<&Installed>, record: &Record) -> Due {
-        let known = Known {
-            facts: installed.map(|installed| &installed.chain.facts),
-            is_pair: installed.is_some_and(|installed| installed.is_pair),
-            names: &self.wanted.identifiers,
-            is_rehearsal: self.wanted.authority.is_rehearsal(),
-            directory: &self.wanted.authority.directory,
-            record,
-            place: place(&self.wanted.name),
-        };
-        due::due(&known, self.now())
+        let facts = installed.map(|installed| &installed.chain.facts);
+        let is_pair = installed.is_some_and(|installed| installed.is_pair);
+        due::due(&known(self.wanted, facts, is_pair, record), self.now())
     }
 
     fn using<'b>(&'b mut self, row: &'b mut Row, lineage: &'b Lineage, record: &'b mut Record) -> Using<'b> {
@@ -376,18 +368,22 @@ pub(crate) fn row(wanted: &Wanted) -> Row {
     Row::new(&wanted.name, wanted.identifiers.iter().map(ToString::to_string).collect())
 }
 
-/// When a certificate is to be renewed, or tried again.
-pub(crate) fn next(facts: &Facts, record: &Record, wanted: &Wanted, now: DateTime<Utc>) -> DateTime<Utc> {
-    let known = Known {
-        facts: Some(facts),
-        is_pair: true,
+/// What there is to decide by.
+pub(crate) fn known<'a>(wanted: &'a Wanted, facts: Option<&'a Facts>, is_pair: bool, record: &'a Record) -> Known<'a> {
+    Known {
+        facts,
+        is_pair,
         names: &wanted.identifiers,
         is_rehearsal: wanted.authority.is_rehearsal(),
         directory: &wanted.authority.directory,
         record,
         place: place(&wanted.name),
-    };
-    match due::due(&known, now) {
+    }
+}
+
+/// When a certificate is to be renewed, or tried again.
+fn next(facts: &Facts, record: &Record, wanted: &Wanted, now: DateTime<Utc>) -> DateTime<Utc> {
+    match due::due(&known(wanted, Some(facts), true, record), now) {
         Due::Later { at, .. } => at,
         Due::Paused { until, .. } => until,
         Due::Now(_) => now,
@@ -403,7 +399,7 @@ pub(crate) fn planned(at: DateTime<Utc>, why: Rule) -> String {
 }
 
 /// This machine's place among all for one certificate, always the same, from 0 to 1: not everybody renews at one moment.
-pub(crate) fn place(name: &str) -> f64 {
+fn place(name: &str) -> f64 {
     use sha2::{Digest, Sha256};
     let digest = Sha256::digest(format!("{}\n{name}", machine::host_name()));
     f64::from(u16::from_be_bytes([digest[0], digest[1]])) / f64::from(u16::MAX)

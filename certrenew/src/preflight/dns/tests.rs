@@ -97,17 +97,22 @@ fn aliases_without_an_end_are_given_up() {
     assert_eq!(outside.asked().len(), MOST_ALIASES + 1);
 }
 
-#[test]
-fn a_cut_answer_is_asked_for_by_tcp() {
-    let zone = (0..200).fold(Zone::default(), |zone, n| zone.address("a.test", &format!("10.0.{n}.1")));
-    let server = NameServer::raw(move |query, way| {
+/// A server whose datagrams are cut, and say so (RFC 1035, 4.1.1: TC).
+fn cutting(zone: Zone) -> NameServer {
+    NameServer::raw(move |query, way| {
         let mut bytes = zone.answer(query);
         if way == Way::Datagram {
             bytes.truncate(40);
             bytes[2] |= 0x02;
         }
         vec![bytes]
-    });
+    })
+}
+
+#[test]
+fn a_cut_answer_is_asked_for_by_tcp() {
+    let zone = (0..200).fold(Zone::default(), |zone, n| zone.address("a.test", &format!("10.0.{n}.1")));
+    let server = cutting(zone);
     assert_eq!(asking(&server).ipv4("a.test").unwrap().into_records().len(), 200);
     assert_eq!(server.asked(), ["a.test A", "a.test A"]);
 }
@@ -202,14 +207,7 @@ fn a_tcp_answer_that_breaks_off_or_is_cut_again_is_none() {
 fn an_answer_that_promises_more_records_than_make_sense_is_passed_over() {
     let zone =
         (0..1100_u32).fold(Zone::default(), |zone, n| zone.address("a.test", &std::net::Ipv4Addr::from(n).to_string()));
-    let server = NameServer::raw(move |query, way| {
-        let mut bytes = zone.answer(query);
-        if way == Way::Datagram {
-            bytes.truncate(40);
-            bytes[2] |= 0x02;
-        }
-        vec![bytes]
-    });
+    let server = cutting(zone);
     assert_eq!(asking(&server).ipv4("a.test").unwrap_err().code(), "dns.no_answer");
 }
 
