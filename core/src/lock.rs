@@ -88,6 +88,22 @@ impl Lock {
     }
 }
 
+/// Whether somebody holds the lock on a file that exists. Nobody is kept from looking by another look: who looked by taking
+/// the lock would be taken for its holder.
+pub fn is_held(path: &Path) -> Result<bool, LockError> {
+    let unusable = |cause| LockError::Open { path: path.to_owned(), cause };
+    let file = File::open(path).map_err(unusable)?;
+    match file.try_lock_shared() {
+        Ok(()) => {
+            // As below: what is just being started would go on with it.
+            let _ = file.unlock();
+            Ok(false)
+        }
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(cause)) => Err(unusable(cause)),
+    }
+}
+
 impl Drop for Lock {
     /// Closing the file is not enough: a program that is just being started has it too, until it begins to run, and a lock of
     /// flock(2) ends when the last of them closes it. To let go of it explicitly ends it for all.
@@ -115,6 +131,19 @@ mod tests {
         assert!(refused.to_string().contains(&std::process::id().to_string()), "{refused}");
         drop(first);
         assert!(Lock::take(&path).is_ok(), "a dropped lock is free");
+    }
+
+    #[test]
+    fn whoever_looks_whether_a_lock_is_held_does_not_look_like_its_holder() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("demo.lock");
+        assert!(is_held(&path).is_err(), "what is not there can be neither");
+        let held = Lock::take(&path).unwrap();
+        assert!(is_held(&path).unwrap());
+        drop(held);
+        let looking = File::open(&path).unwrap();
+        looking.lock_shared().unwrap();
+        assert!(!is_held(&path).unwrap());
     }
 
     #[test]

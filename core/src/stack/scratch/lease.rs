@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{MARK, ScratchError};
 use crate::atomic::{self, AtomicError};
-use crate::lock::{Lock, LockError};
+use crate::lock::{self, Lock};
 use crate::machine;
 use crate::stack::compose::docker;
 
@@ -21,6 +21,11 @@ const LOCK: &str = "lock";
 
 /// How long removing may take.
 const REMOVAL: Duration = Duration::from_secs(120);
+
+/// How often it is looked whether all of it is gone, and the pause before each further look: some five seconds, in which
+/// another run that sweeps the same has ended its work on any machine but a hopeless one.
+const LOOKS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// A private folder (0700) that is ours as long as we live. It goes with all that is in it.
 #[derive(Debug)]
@@ -79,7 +84,7 @@ pub fn sweep(above: &Path) -> usize {
 /// Whether nobody holds a lease. One whose lock cannot be looked at is taken to live.
 fn is_dead(lock: &Path) -> bool {
     match lock.try_exists() {
-        Ok(true) => !matches!(Lock::take(lock), Err(LockError::Held { .. } | LockError::Open { .. })),
+        Ok(true) => matches!(lock::is_held(lock), Ok(false)),
         Ok(false) => true,
         Err(_) => false,
     }
@@ -103,18 +108,22 @@ fn marks() -> Vec<String> {
     marks
 }
 
-/// Removes everything with that mark. Works after we were asked to stop, too. Twice, because an engine may still be making
-/// what it was asked for before.
+/// Removes everything with that mark. Works after we were asked to stop, too. Again until nothing is left, because an
+/// engine may still be making what it was asked for before, and because it refuses to remove what another run is just
+/// having removed: that is not gone yet.
 pub(super) fn remove(mark: &str) -> usize {
     let marked = format!("label={MARK}={mark}");
     let mut removed = 0;
-    for _ in 0..3 {
+    for look in 0..LOOKS {
+        if look > 1 {
+            std::thread::sleep(PAUSE);
+        }
         let containers = lines(&["ps", "--all", "--quiet", "--filter", &marked]);
         let networks = lines(&["network", "ls", "--quiet", "--filter", &marked]);
         if containers.is_empty() && networks.is_empty() {
             break;
         }
-        removed += containers.len() + networks.len();
+        removed = removed.max(containers.len() + networks.len());
         remove_containers(&containers);
         carry_out(&["network", "rm"], &networks);
     }
