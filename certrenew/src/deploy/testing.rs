@@ -16,6 +16,8 @@ pub(super) struct Fake {
     pub(super) calls: Mutex<Vec<String>>,
     /// What its description says.
     pub(super) services: Vec<Service>,
+    /// Whether its description cannot be read.
+    pub(super) is_broken: bool,
 }
 
 /// A service with these mounts.
@@ -28,6 +30,7 @@ pub(super) fn service(name: &str, mounts: Vec<Mount>) -> Service {
         command: Vec::new(),
         optional: false,
         built: false,
+        ..Service::default()
     }
 }
 
@@ -41,7 +44,8 @@ impl Stack for Fake {
     }
 
     fn services(&self) -> Result<Vec<Service>, StackError> {
-        Ok(self.services.clone())
+        let broken = || StackError::Invalid { file: "compose.yaml".to_owned(), why: "yaml: line 3".to_owned() };
+        if self.is_broken { Err(broken()) } else { Ok(self.services.clone()) }
     }
 
     fn instances(&self, service: &str) -> Result<Vec<Instance>, StackError> {
@@ -87,7 +91,7 @@ impl Stack for Fake {
         unreachable!("nobody asks for it")
     }
 
-    fn state(&self, _: &str) -> Result<ServiceState, StackError> {
-        unreachable!("nobody asks for it")
+    fn state(&self, service: &str) -> Result<ServiceState, StackError> {
+        Err(StackError::NoService { service: service.to_owned() })
     }
 }

@@ -444,6 +444,7 @@ mod tests {
             command: Vec::new(),
             optional: false,
             built: false,
+            ..Service::default()
         };
         Server { service, engine: Engine::Redis, section }
     }

@@ -7,6 +7,8 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::stack::plain_name;
+
 /// What a database runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -161,13 +163,6 @@ impl Engine {
 fn is_companion(name: &str) -> bool {
     COMPANIONS.iter().any(|word| name.contains(word))
         || name.split(['-', '_', '.']).any(|part| COMPANION_WORDS.contains(&part))
-}
-
-/// The last part of an image's name, without tag and digest, in lower case.
-fn plain_name(image: &str) -> String {
-    let without_digest = image.split('@').next().unwrap_or(image);
-    let last = without_digest.rsplit('/').next().unwrap_or(without_digest);
-    last.split(':').next().unwrap_or(last).to_lowercase()
 }
 
 impl fmt::Display for Engine {

@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 use super::engine::Engine;
 use super::error::DatabaseError;
 use crate::config::DatabaseSection;
-use crate::stack::Service;
-
-/// The label that says what a service is: an engine, or `none`.
-const KIND_LABEL: &str = "shipshape.kind";
+use crate::stack::{Service, WebServer};
 
 /// The label that leaves a service out: `shipshape.backup=false`.
 const BACKUP_LABEL: &str = "shipshape.backup";
@@ -71,9 +68,8 @@ enum Judged {
 }
 
 fn judge(service: &Service, section: &DatabaseSection) -> Result<Judged, DatabaseError> {
-    let label = service.labels.get(KIND_LABEL).map(String::as_str);
-    let stated = section.kind.as_deref().or(label);
-    if stated == Some("none") {
+    let stated = section.kind.as_deref().or(service.stated_kind());
+    if stated.is_some_and(|kind| kind == "none" || WebServer::of_label(kind).is_some()) {
         return Ok(Judged::NoDatabase);
     }
     let invalid = |source| DatabaseError::UnknownKind { service: service.name.clone(), source };
@@ -107,6 +103,7 @@ mod tests {
             command: Vec::new(),
             optional: false,
             built: false,
+            ..Service::default()
         }
     }
 
@@ -128,6 +125,11 @@ mod tests {
     fn an_image_of_one_s_own_is_found_by_its_label() {
         let services = [service("db", "acme/store:7", &[("shipshape.kind", "redis")]), service("web", "nginx", &[])];
         assert_eq!(engines(&services, &[]), [("db".to_owned(), Engine::Redis)]);
+    }
+
+    #[test]
+    fn a_label_that_names_a_web_server_says_that_it_is_no_database() {
+        assert_eq!(engines(&[service("mysql", "mysql:8", &[("shipshape.kind", "nginx")])], &[]), []);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod answer;
 mod files;
 pub mod logs;
+mod ports;
 mod running;
 mod volumes;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Call, Exec, Instance, Service, ServiceState, Stack, StackError, Volume, command};
+use super::{Call, Exec, Instance, Ports, Service, ServiceState, Stack, StackError, Volume, command};
 use crate::child::Command;
 
 /// It exists if and only if systemd manages the machine (`sd_booted(3)`).
@@ -131,6 +131,7 @@ fn parse_unit(line: &str) -> Option<Service> {
         name: name.to_owned(),
         origin: Some(description).filter(|text| !text.is_empty()),
         built: false,
+        ports: Ports::Machine,
         labels: BTreeMap::new(),
         mounts: Vec::new(),
         command: Vec::new(),

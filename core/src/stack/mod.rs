@@ -5,10 +5,12 @@
 pub mod compose;
 mod exec;
 pub mod host;
+mod kind;
 pub mod scratch;
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,9 +18,12 @@ use crate::child::{ChildError, Command};
 use crate::error::Explain;
 use crate::exit::Exit;
 pub use exec::Exec;
+#[cfg(feature = "archive")]
+pub(crate) use kind::plain_name;
+pub use kind::{KIND_LABEL, WebServer};
 
 /// A part of the application that runs on its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Service {
     /// The name by which the stack knows it.
     pub name: String,
@@ -34,6 +39,34 @@ pub struct Service {
     pub optional: bool,
     /// Whether it is made here, and its origin is only what the stack calls the result.
     pub built: bool,
+    /// Where it is reached from this machine.
+    pub ports: Ports,
+}
+
+/// Where a service is reached from this machine, over TCP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ports {
+    /// It has the machine's own network: where it listens, the machine listens.
+    Machine,
+    /// At these ports of the machine, and at no other; those that are drawn anew with each start are not among them.
+    Published(Vec<Port>),
+}
+
+impl Default for Ports {
+    fn default() -> Self {
+        Self::Published(Vec::new())
+    }
+}
+
+/// A port of this machine that leads to one of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// The service's own.
+    pub inside: u16,
+    /// The machine's.
+    pub outside: u16,
+    /// The address of the machine at which it is; none for all of them.
+    pub address: Option<IpAddr>,
 }
 
 /// A place where a service keeps something outside itself.

@@ -86,6 +86,7 @@ mod tests {
             command: Vec::new(),
             optional: false,
             built: false,
+            ..Service::default()
         };
         let server = Server { service: service("cache"), engine: Engine::Redis, section: DatabaseSection::default() };
         let told = |name: &str| gone(&service(name), std::slice::from_ref(&server)).map(shown).collect::<Vec<_>>();

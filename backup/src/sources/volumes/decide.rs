@@ -208,6 +208,7 @@ mod tests {
             command: Vec::new(),
             optional: false,
             built: false,
+            ..Service::default()
         }
     }
 

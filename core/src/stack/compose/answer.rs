@@ -109,10 +109,10 @@ pub(super) fn service<'m>(model: &'m Value, name: &str) -> Option<&'m Value> {
 pub(super) fn services(model: &Value) -> Vec<Service> {
     let services = model.get("services").and_then(Value::as_object);
     let project = model.get("name").and_then(Value::as_str).unwrap_or_default();
-    services.into_iter().flatten().map(|(name, stated)| one_service(project, name, stated)).collect()
+    services.into_iter().flatten().map(|(name, stated)| one_service(model, project, name, stated)).collect()
 }
 
-fn one_service(project: &str, name: &str, stated: &Value) -> Service {
+fn one_service(model: &Value, project: &str, name: &str, stated: &Value) -> Service {
     let image = stated.get("image").and_then(Value::as_str).map(str::to_owned);
     // What is built here is called after project and service (compose-spec, "build").
     let built = stated.get("build").filter(|build| !build.is_null()).map(|_| format!("{project}-{name}"));
@@ -124,6 +124,7 @@ fn one_service(project: &str, name: &str, stated: &Value) -> Service {
         mounts: stated.get("volumes").and_then(Value::as_array).into_iter().flatten().filter_map(mount).collect(),
         command: words(stated.get("command")),
         optional: stated.get("profiles").and_then(Value::as_array).is_some_and(|profiles| !profiles.is_empty()),
+        ports: super::ports::of(model, stated),
     }
 }
 
