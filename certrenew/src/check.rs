@@ -15,9 +15,9 @@ use shipshape_core::units::counted;
 
 use crate::acme::{self, About};
 use crate::cli::{Context, OneArgs};
-use crate::deploy;
+use crate::deploy::{Application, Doubt, Takers};
 use crate::identifier::Identifier;
-use crate::preflight::{self, Finding, failed};
+use crate::preflight::{self, Finding, failed, fine};
 use crate::renew;
 use crate::wanted::{self, Wanted, WantedError};
 
@@ -37,11 +37,11 @@ pub(crate) fn check(args: &CheckArgs, context: &Context<'_>) -> Result<Outcome, 
     let accounts = StateDir::place(context.run.common())?.join("accounts");
     let mut authorities = Authorities::default();
     let mut findings: Vec<Finding> = Vec::new();
-    let stack = renew::stack(context, &wanted)?;
+    let application = Application::at(context.app.dir.as_deref());
     for one in &wanted {
         let mut found = looked_at(one, &mut authorities, &accounts)?;
         // Who is to take the certificate: found out before there is one.
-        found.extend(deploy::try_deploying(&one.use_by, stack.as_deref()).map_err(failed).err());
+        found.extend(taken_by(one, &application));
         // What concerns the machine, or the authority, is the same for all certificates.
         findings.extend(found.into_iter().filter(|new| !findings.contains(new)).collect::<Vec<_>>());
         signal::check()?;
@@ -66,6 +66,22 @@ fn looked_at(wanted: &Wanted, authorities: &mut Authorities, accounts: &Path) ->
     let about = about.clone().unwrap_or_default();
     findings.extend(preflight::look(wanted, &about, account.as_deref())?);
     Ok(findings)
+}
+
+/// Who will take it. Only what is stated and is not there would make an order fail.
+fn taken_by(wanted: &Wanted, application: &Application) -> Vec<Finding> {
+    let takers = match Takers::of(wanted, &renew::lineage(wanted).live(), application) {
+        Ok(takers) => takers,
+        Err(error) => return vec![failed(error)],
+    };
+    let note = |doubt: Doubt| Finding { hint: doubt.hint, ..fine(doubt.code, doubt.message) };
+    let mut findings: Vec<Finding> = takers.doubts(wanted).into_iter().map(note).collect();
+    if takers.is_found && !takers.services.is_empty() {
+        let (services, folder) = (takers.names().join(", "), wanted.folder.display());
+        findings
+            .push(fine("deploy.service", format!("found by its mounts to take what comes to {folder}: {services}")));
+    }
+    findings
 }
 
 /// The certificates that are asked for: those of the configuration, or what of them is meant. A name that is on none is

@@ -21,7 +21,7 @@ pub(crate) const TOOL: &str = "certrenew";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Under what the state is kept where there is no application.
-const NAMELESS: &str = "certificates";
+pub(crate) const NAMELESS: &str = "certificates";
 
 /// What runs without somebody who waits for it, as alerts know it.
 const JOB: Job = Job { name: TOOL, fleeting: &[] };
@@ -34,8 +34,8 @@ Examples:
       a placeholder, so that nginx can start before the first order
   certrenew
       from cron, twice a day: obtain what is missing, renew what is due, reload, verify
-  certrenew --domain example.com --domain www.example.com --webroot /var/www/acme --service httpd
-      the same without a configuration
+  certrenew --domain example.com --domain www.example.com --webroot /var/www/acme
+      the same without a configuration, in the folder of the compose file: the nginx that mounts the certificates is found
   certrenew status
       every certificate: days left, next attempt and why, where it is served
   certrenew --dry-run
@@ -83,10 +83,10 @@ pub(crate) struct OneArgs {
     /// The folder that holds live/ and archive/ [default: /etc/letsencrypt]
     #[arg(long, value_name = "DIR")]
     pub(crate) folder: Option<PathBuf>,
-    /// The service of the stack that serves the certificate
+    /// The service of the stack that serves the certificate [default: found by its mounts]
     #[arg(long, value_name = "NAME")]
     pub(crate) service: Option<String>,
-    /// Where the certificate must be served after a reload; may be repeated [default: 127.0.0.1:443]
+    /// Where the certificate must be served after a reload; may be repeated [default: where the service publishes port 443]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) verify: Vec<String>,
     /// Folder of the application, or the name under which its state is kept
@@ -112,7 +112,8 @@ enum Command {
     /// Obtain what is missing, renew what is due, deploy, verify (as without a command)
     #[command(visible_alias = "renew")]
     Run(RunArgs),
-    /// Every certificate: names, issuer, days left, next attempt and why, last deploy, served where
+    /// Every certificate: names, issuer, days left, next attempt and why, last deploy, served where; without a
+    /// configuration those that lie in the folder
     #[command(visible_alias = "certificates")]
     Status(OneArgs),
     /// Before the first order: the DNS and port 80 of these names, and the clock

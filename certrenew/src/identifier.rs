@@ -1,5 +1,6 @@
 //! A name or an address on a certificate, in the form that the DNS and ACME have of it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -80,6 +81,16 @@ impl Identifier {
         }
     }
 
+    /// Whether a certificate for these names is one for it: it stands among them, or below a wildcard (RFC 6125, 6.4.3).
+    pub(crate) fn is_among(&self, names: &BTreeSet<Self>) -> bool {
+        let above = match self {
+            Self::Dns { host, wildcard: false } => host.split_once('.').map(|(_, above)| above.to_owned()),
+            Self::Dns { wildcard: true, .. } | Self::Ip(_) => None,
+        };
+        let wildcard = above.map(|host| Self::Dns { host, wildcard: true });
+        names.contains(self) || wildcard.is_some_and(|wildcard| names.contains(&wildcard))
+    }
+
     /// Whether it stands for all names one label below it.
     pub(crate) fn is_wildcard(&self) -> bool {
         matches!(self, Self::Dns { wildcard: true, .. })
@@ -141,6 +152,18 @@ mod tests {
         }
         assert!(Identifier::parse(&format!("{}.example", "a".repeat(64))).is_err());
         assert!(Identifier::parse(&"a.".repeat(150)).is_err());
+    }
+
+    #[test]
+    fn a_name_is_among_those_of_a_certificate_by_itself_or_below_a_wildcard() {
+        let names = ["a.test", "*.b.test", "192.0.2.7"].map(|name| Identifier::parse(name).unwrap()).into();
+        let is = |stated: &str| Identifier::parse(stated).unwrap().is_among(&names);
+        for stated in ["a.test", "x.b.test", "*.b.test", "192.0.2.7"] {
+            assert!(is(stated), "{stated}");
+        }
+        for stated in ["x.a.test", "*.a.test", "b.test", "x.y.b.test", "192.0.2.8", "test"] {
+            assert!(!is(stated), "{stated}");
+        }
     }
 
     proptest! {

@@ -4,6 +4,7 @@
 //! would ask for the authority's wish again, and try a deploy again; no certificate would be ordered that is not due.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -54,6 +55,9 @@ pub(crate) struct Record {
     pub(crate) issued: Option<Issued>,
     /// Whether the present one is in use.
     pub(crate) deploy: Option<Deploy>,
+    /// Who takes it, and where it is looked at, as the application's description said when it was last put to use. So a run
+    /// in which nothing is due need not ask for it.
+    pub(crate) taken: Option<Taken>,
     /// The folder below which it lies: no other application's certificate may have this place.
     pub(crate) folder: Option<PathBuf>,
     /// The serial number of one that was revoked: whatever the authority wishes, it is to be replaced.
@@ -130,6 +134,15 @@ pub(crate) struct Issued {
     pub(crate) at: DateTime<Utc>,
 }
 
+/// Who takes a certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Taken {
+    /// The services.
+    pub(crate) services: Vec<String>,
+    /// Where they show it.
+    pub(crate) at: Vec<SocketAddr>,
+}
+
 /// Whether a certificate is in use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Deploy {
@@ -149,9 +162,11 @@ pub(crate) struct Deploy {
 }
 
 impl Record {
-    /// Notes that a certificate was issued and lies below that folder: whatever was known of the one before is over.
+    /// Notes that a certificate was issued and lies below that folder: whatever was known of the one before is over, but for
+    /// who takes it.
     pub(crate) fn was_issued(&mut self, issued: Issued, folder: PathBuf) {
-        *self = Self { issued: Some(issued), folder: Some(folder), ..Self::default() };
+        let taken = self.taken.take();
+        *self = Self { issued: Some(issued), folder: Some(folder), taken, ..Self::default() };
     }
 
     /// Notes a failure, and when to try again: after our own pause, or when the authority says, whichever is later.
@@ -200,6 +215,22 @@ mod tests {
         assert_eq!(record.failures.as_ref().unwrap().retry_at, days);
         record.failed(why(), Some(now()), now());
         assert_eq!(record.failures.unwrap().retry_at, now() + TimeDelta::minutes(10));
+    }
+
+    #[test]
+    fn a_new_certificate_is_taken_by_whoever_took_the_one_before() {
+        let taken = Taken { services: vec!["httpd".to_owned()], at: vec!["127.0.0.1:443".parse().unwrap()] };
+        let mut record = Record { taken: Some(taken.clone()), revoked: Some("7".to_owned()), ..Record::default() };
+        let issued = Issued {
+            serial: "8".to_owned(),
+            ca: "x".to_owned(),
+            account: "1".to_owned(),
+            profile: None,
+            names: Vec::new(),
+            at: now(),
+        };
+        record.was_issued(issued, "/certs".into());
+        assert_eq!((record.taken, record.revoked), (Some(taken), None));
     }
 
     #[test]

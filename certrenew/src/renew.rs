@@ -12,17 +12,16 @@ use shipshape_core::alert::{Problem, Severity};
 use shipshape_core::error::Failure;
 use shipshape_core::exit::Exit;
 use shipshape_core::run::Outcome;
-use shipshape_core::stack::Stack;
-use shipshape_core::stack::compose::Compose;
-use shipshape_core::stack::host::Host;
 use shipshape_core::{signal, units};
 
 pub(crate) use book::Book;
 pub(crate) use sessions::Sessions;
+pub(crate) use using::{is_use_known, services};
 use visit::Visit;
 pub(crate) use visit::{known, lineage, planned, row, waiting};
 
 use crate::cli::{Context, OneArgs, RunArgs};
+use crate::deploy::Application;
 use crate::report::{self, Action, Row};
 use crate::status;
 use crate::wanted::{self, Wanted};
@@ -42,7 +41,7 @@ pub(crate) enum Mode {
 pub(crate) fn renew(args: &RunArgs, context: &Context<'_>) -> Result<Outcome, Failure> {
     let wanted = wanted::wanted(context.config, &args.one)?;
     let (mut book, _lock) = Book::open(context)?;
-    let stack = stack(context, &wanted)?;
+    let application = Application::at(context.app.dir.as_deref());
     let mut sessions = Sessions::new(book.accounts()?);
     let mode = match (args.dry_run, args.force) {
         (true, _) => Mode::Rehearsal,
@@ -52,7 +51,7 @@ pub(crate) fn renew(args: &RunArgs, context: &Context<'_>) -> Result<Outcome, Fa
     let mut rows = Vec::new();
     for one in &wanted {
         let visit =
-            Visit { wanted: one, context, stack: stack.as_deref(), sessions: &mut sessions, book: &mut book, mode };
+            Visit { wanted: one, context, application: &application, sessions: &mut sessions, book: &mut book, mode };
         rows.push(visit.go()?);
         signal::check()?;
     }
@@ -64,7 +63,7 @@ pub(crate) fn renew(args: &RunArgs, context: &Context<'_>) -> Result<Outcome, Fa
         tell(&status::remembered(&one, &book, context), &one, context);
     }
     Ok(Outcome {
-        exit: exit_of(&rows, &wanted),
+        exit: exit_of(&rows),
         data: report::data(&rows),
         text: report::text(&rows),
         ..Outcome::ok(report::summary(&rows))
@@ -83,15 +82,6 @@ fn others(args: &RunArgs, context: &Context<'_>, visited: &[Wanted]) -> Vec<Want
     // A mistake in one of them is told by the run that is about it.
     let all = wanted::wanted(context.config, &all).unwrap_or_default();
     all.into_iter().filter(|one| visited.iter().all(|visited| visited.name != one.name)).collect()
-}
-
-/// The way to the services that serve certificates; none where no certificate names one.
-pub(crate) fn stack(context: &Context<'_>, wanted: &[Wanted]) -> Result<Option<Box<dyn Stack>>, Failure> {
-    if wanted.iter().all(|one| one.use_by.service.is_none()) {
-        return Ok(None);
-    }
-    let found = context.app.dir.as_deref().map(Compose::look).transpose()?.flatten();
-    Ok(Some(found.map_or_else(|| Box::new(Host) as Box<dyn Stack>, |compose| Box::new(compose))))
 }
 
 /// What somebody is to be told of, and until it is over.
@@ -113,7 +103,7 @@ fn problems(row: &Row, wanted: &Wanted) -> Vec<Problem> {
         };
         found.push(of(kind, Severity::Critical, title, error.message.clone(), error.hint.clone()));
     }
-    if let Some(severity) = nearness(row, wanted) {
+    if let Some(severity) = nearness(row) {
         let text = match (row.days_left, row.not_after) {
             (Some(days), Some(at)) if days >= 0 => {
                 let left = units::counted(days.unsigned_abs(), "day", "days");
@@ -128,21 +118,21 @@ fn problems(row: &Row, wanted: &Wanted) -> Vec<Problem> {
 }
 
 /// Whether its end is near enough to be told, and how bad that is.
-fn nearness(row: &Row, wanted: &Wanted) -> Option<Severity> {
+fn nearness(row: &Row) -> Option<Severity> {
     let (left, life) = row.left_of?;
     // A sixth is half of what is left when it should have been renewed.
-    let near = wanted.alert_days.map_or(life / 6, |days| TimeDelta::days(i64::from(days)));
+    let near = row.alert_days.map_or(life / 6, |days| TimeDelta::days(i64::from(days)));
     if left <= TimeDelta::zero() { Some(Severity::Critical) } else { (left < near).then_some(Severity::Warning) }
 }
 
 /// The worst of all: what failed now is critical; what waits for its turn after a failure is worth a look, until its end is near.
-pub(crate) fn exit_of(rows: &[Row], wanted: &[Wanted]) -> Exit {
+pub(crate) fn exit_of(rows: &[Row]) -> Exit {
     let is_served = |row: &Row| row.served.iter().all(|one| one.ok);
-    let of = |(row, one): (&Row, &Wanted)| match (row.action, nearness(row, one)) {
+    let of = |row: &Row| match (row.action, nearness(row)) {
         (Action::Failed, _) | (_, Some(Severity::Critical)) | (Action::Pending, Some(_)) => Exit::Critical,
         (Action::Pending, None) | (_, Some(Severity::Warning)) => Exit::Warning,
         (Action::None | Action::Renewed | Action::Deployed, None) if !is_served(row) => Exit::Warning,
         (Action::None | Action::Renewed | Action::Deployed, None) => Exit::Ok,
     };
-    rows.iter().zip(wanted).map(of).max_by_key(|exit| exit.number()).unwrap_or(Exit::Ok)
+    rows.iter().map(of).max_by_key(|exit| exit.number()).unwrap_or(Exit::Ok)
 }

@@ -66,12 +66,26 @@ pub(crate) struct Row {
     pub(crate) serial: Option<String>,
     /// When it is tried or renewed next; none for one that is watched alone.
     pub(crate) next_attempt: Option<DateTime<Utc>>,
+    /// Whether its end is worth an alert so many days before; a share of its life unless said.
+    #[serde(skip)]
+    pub(crate) alert_days: Option<u32>,
+    /// The services that take it.
+    pub(crate) services: Vec<ServiceRow>,
     /// Whether it is in use; none where nobody knows yet.
     pub(crate) deploy: Option<DeployRow>,
     /// What was seen, address by address and name by name; nothing where nothing was looked at.
     pub(crate) served: Vec<ServedRow>,
     /// What went wrong.
     pub(crate) error: Option<Notice>,
+}
+
+/// A service that takes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct ServiceRow {
+    /// Its name.
+    pub(crate) name: String,
+    /// Whether nobody has named it: it was found by its mounts.
+    pub(crate) found: bool,
 }
 
 /// How putting it to use went.
@@ -114,6 +128,8 @@ impl Row {
             issuer: None,
             serial: None,
             next_attempt: None,
+            alert_days: None,
+            services: Vec::new(),
             deploy: None,
             served: Vec::new(),
             error: None,
@@ -127,6 +143,11 @@ impl Row {
         self.left_of = Some((facts.not_after - now, facts.lifetime()));
         self.issuer = Some(facts.issuer.clone());
         self.serial = Some(facts.serial.clone());
+    }
+
+    /// Who takes it.
+    pub(crate) fn services(&mut self, names: &[String], found: bool) {
+        self.services = names.iter().map(|name| ServiceRow { name: name.clone(), found }).collect();
     }
 
     /// How putting it to use went.
@@ -167,6 +188,15 @@ impl Row {
         }
         if let Some(next) = self.next_attempt {
             let _ = write!(told, "\n  next     {}", moment::told(next));
+        }
+        if let Some(ServiceRow { found, .. }) = self.services.first() {
+            let names: Vec<&str> = self.services.iter().map(|service| service.name.as_str()).collect();
+            let how = match names[..] {
+                _ if !found => "",
+                [_] => ", found by its mounts",
+                _ => ", found by their mounts",
+            };
+            let _ = write!(told, "\n  used by  {}{how}", names.join(", "));
         }
         if let Some(DeployRow { done: false, at, why }) = &self.deploy {
             let why = why.as_deref().unwrap_or("not tried yet");
@@ -259,6 +289,16 @@ mod tests {
         let failed = Row { error, ..row("a.test", Action::Failed, None) };
         assert_eq!(summary(&[failed]), "1 certificate: failed a.test; refused");
         assert!(summary(&[row("a.test", Action::None, Some(-1))]).ends_with("the first ends in the past"));
+    }
+
+    #[test]
+    fn people_read_which_services_were_found_to_take_it() {
+        let mut found = row("a.test", Action::None, None);
+        found.services(&["httpd".to_owned(), "edge".to_owned()], true);
+        assert_eq!(text(&[found.clone()]), "a.test: fine\n  used by  httpd, edge, found by their mounts");
+        assert_eq!(data(&[found.clone()])["certificates"][0]["services"][1], json!({ "name": "edge", "found": true }));
+        found.services(&["httpd".to_owned()], false);
+        assert_eq!(text(&[found]), "a.test: fine\n  used by  httpd");
     }
 
     #[test]

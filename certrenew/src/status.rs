@@ -1,31 +1,45 @@
 //! `certrenew status`: every certificate as it is. Nothing is asked of the authority, and nothing is touched.
 
+use std::net::SocketAddr;
+
 use shipshape_core::error::Failure;
 use shipshape_core::run::Outcome;
 
 use crate::cli::{Context, OneArgs};
-use crate::deploy;
+use crate::deploy::{self, Application, Takers};
 use crate::due::{self, Due};
-use crate::renew::{Book, exit_of, known, lineage, planned, row, waiting};
+use crate::renew::{Book, exit_of, is_use_known, known, lineage, planned, row, services, waiting};
 use crate::report::{self, Action, Row};
 use crate::wanted::{self, Wanted};
 
 /// Looks at what lies there, at what is remembered, and at what is served.
 pub(crate) fn status(args: &OneArgs, context: &Context<'_>) -> Result<Outcome, Failure> {
-    let wanted = wanted::wanted(context.config, args)?;
-    let book = Book::look(context)?;
-    let rows: Vec<Row> = wanted.iter().map(|one| status_of(one, &book, context)).collect();
+    let rows = named(args, context)?;
     Ok(Outcome {
-        exit: exit_of(&rows, &wanted),
+        exit: exit_of(&rows),
         data: report::data(&rows),
         text: report::text(&rows),
         ..Outcome::ok(report::summary(&rows))
     })
 }
 
-fn status_of(wanted: &Wanted, book: &Book, context: &Context<'_>) -> Row {
+/// The certificates that the configuration or the flags name.
+fn named(args: &OneArgs, context: &Context<'_>) -> Result<Vec<Row>, Failure> {
+    let wanted = wanted::wanted(context.config, args)?;
+    let book = Book::look(context)?;
+    let application = Application::at(context.app.dir.as_deref());
+    Ok(wanted.iter().map(|one| status_of(one, &book, &application, context)).collect())
+}
+
+fn status_of(wanted: &Wanted, book: &Book, application: &Application, context: &Context<'_>) -> Row {
     let mut row = remembered(wanted, book, context);
-    let served = deploy::served_at(&wanted.verify, &wanted.identifiers);
+    let record = book.record(&wanted.name);
+    let addresses = match (&wanted.verify, record.taken) {
+        (Some(stated), _) => stated.clone(),
+        (None, Some(taken)) => taken.at,
+        (None, None) => ask(&mut row, wanted, application),
+    };
+    let served = deploy::served_at(&addresses, &wanted.identifiers);
     if let Some(facts) = deploy::ends_first(&served)
         .filter(|facts| !wanted.renew && row.not_after.is_none_or(|own| facts.not_after < own))
     {
@@ -34,6 +48,17 @@ fn status_of(wanted: &Wanted, book: &Book, context: &Context<'_>) -> Row {
     }
     row.served(&served);
     row
+}
+
+/// Of one that was never put to use, the application tells who will take it. What was found so is looked at once it was told.
+fn ask(row: &mut Row, wanted: &Wanted, application: &Application) -> Vec<SocketAddr> {
+    match Takers::of(wanted, &lineage(wanted).live(), application) {
+        Ok(takers) => {
+            row.services(&takers.names(), takers.is_found);
+            if takers.is_found { Vec::new() } else { takers.look_at(&[]) }
+        }
+        Err(_) => vec![wanted::usual()],
+    }
 }
 
 /// What lies there and what is remembered; nothing is asked of any server.
@@ -57,7 +82,9 @@ fn fill(row: &mut Row, wanted: &Wanted, book: &Book, context: &Context<'_>) -> R
     if let Some(installed) = &installed {
         row.facts(&installed.chain.facts, now);
     }
-    row.deploy(record.deploy.as_ref());
+    let (names, is_found) = services(wanted, &record);
+    row.services(&names, is_found);
+    row.deploy(record.deploy.as_ref().filter(|_| is_use_known(wanted, &record)));
     let unused = record.deploy.as_ref().filter(|deploy| !deploy.is_done).and_then(|deploy| deploy.why.clone());
     row.error = record.failures.as_ref().map(|failures| failures.why.clone()).or(unused);
     if !wanted.renew {

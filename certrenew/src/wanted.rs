@@ -4,7 +4,7 @@ mod authority;
 mod error;
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::identifier::Identifier;
 /// Where certificates lie unless somebody says otherwise: where nginx configurations look for them already.
 pub(crate) const FOLDER: &str = "/etc/letsencrypt";
 
-/// Where a new certificate must be served unless somebody says otherwise.
+/// Where a server is looked at that says nothing else.
 pub(crate) const SERVED_AT: &str = "127.0.0.1:443";
 
 /// How long a TXT record may take until it is seen.
@@ -56,10 +56,10 @@ pub(crate) struct Wanted {
     pub(crate) group: Option<String>,
     /// How it is put to use.
     pub(crate) use_by: UseBy,
-    /// Where it must then be served.
-    pub(crate) verify: Vec<SocketAddr>,
-    /// Whether anybody has said who takes it or where it is served, be it nobody and nowhere (`verify = []`).
-    pub(crate) is_use_stated: bool,
+    /// Where it must then be served; none where the service that takes it tells by its ports.
+    pub(crate) verify: Option<Vec<SocketAddr>>,
+    /// Whether nobody has said who takes it, not even that nobody does (`verify = []`): then it is found out.
+    pub(crate) is_open: bool,
     /// What a failed look before an order does.
     pub(crate) preflight: PreflightKind,
     /// The name server to ask; those of this machine where there is none.
@@ -150,7 +150,7 @@ impl Wanted {
             authority: Authority::of(&stated)?,
             use_by: use_by(&stated),
             verify: verify(&stated)?,
-            is_use_stated: stated.service.is_some() || stated.command.is_some() || stated.verify.is_some(),
+            is_open: renew && is_open(&stated),
             resolver: stated.resolver.as_deref().map(resolver).transpose()?,
             method,
             identifiers,
@@ -218,13 +218,24 @@ fn use_by(stated: &CertificateSection) -> UseBy {
     }
 }
 
-/// Where nothing is told to take a certificate, nobody knows whether it is served at all.
-fn verify(stated: &CertificateSection) -> Result<Vec<SocketAddr>, WantedError> {
-    let is_used = stated.service.is_some() || stated.command.is_some();
+fn is_open(stated: &CertificateSection) -> bool {
+    let is_for_nobody = stated.verify.as_ref().is_some_and(Vec::is_empty);
+    stated.service.is_none() && stated.command.is_none() && !is_for_nobody
+}
+
+/// [`SERVED_AT`].
+pub(crate) fn usual() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 443))
+}
+
+/// A program of this machine does not say where the server is that it tells, and who renews a certificate elsewhere need not
+/// say who serves it: both are looked at where servers are. What a service shows depends on its ports.
+fn verify(stated: &CertificateSection) -> Result<Option<Vec<SocketAddr>>, WantedError> {
+    let is_of_a_program = stated.service.is_none() && stated.command.is_some();
     match &stated.verify {
-        None if is_used || stated.renew == Some(false) => Ok(vec![address(SERVED_AT, None)?]),
-        None => Ok(Vec::new()),
-        Some(stated) => stated.iter().map(|one| address(one, Some(443))).collect(),
+        None if is_of_a_program || stated.renew == Some(false) => Ok(Some(vec![usual()])),
+        None => Ok(None),
+        Some(stated) => stated.iter().map(|one| address(one, Some(443))).collect::<Result<_, _>>().map(Some),
     }
 }
 

@@ -1,8 +1,10 @@
-//! Mounts that hold on to an old certificate, to be found before one is ordered that nobody would see.
+//! What mounts show of a certificate: those that hold on to an old one are found before one is ordered that nobody would see.
 //!
 //! A mount of a single file is a mount of its inode: a file that takes its place is not seen in the container, ever. And
 //! the engine follows links when it makes a container: a mount of `live/NAME`, which is a link, is one of the version that
 //! it led to on that day.
+//!
+//! And the other way round: which services see a certificate by their mounts, and so are those that take it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,7 +12,7 @@ use std::path::{Path, PathBuf};
 use shipshape_core::config::InstallKind;
 use shipshape_core::path::clean;
 use shipshape_core::report::Notice;
-use shipshape_core::stack::{Mount, MountSource, Stack};
+use shipshape_core::stack::{Mount, MountSource, Service, Stack};
 
 use super::DeployError;
 use crate::files::Lineage;
@@ -66,6 +68,21 @@ pub(crate) fn pinned(
     Ok(pinned.map(|pinned| pinned.notice(service, &place.folder)).collect())
 }
 
+/// How much a service sees of the place of a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Sight {
+    /// A folder far above it, with all that lies there.
+    Above,
+    /// Itself: the folder that holds `live`, or something in it that is this certificate's.
+    Itself,
+}
+
+/// What a service sees of the certificate in `live/NAME`; none where no mount of it shows anything.
+pub(super) fn sight(service: &Service, live: &Path) -> Option<Sight> {
+    let place = Place::of(live);
+    service.mounts.iter().filter_map(|mount| place.sight(mount)).max()
+}
+
 /// The folders of one certificate.
 struct Place {
     /// The folder that holds `live` and `archive`: mounted whole, links lead where they should.
@@ -105,6 +122,15 @@ impl Place {
         }
     }
 
+    fn sight(&self, mount: &Mount) -> Option<Sight> {
+        let source = source(mount)?;
+        let is_in_it = [&self.live, &self.archive].iter().any(|own| source.starts_with(own))
+            || [&self.folder, &self.folder.join("live"), &self.live].iter().any(|own| is_same(&source, own))
+            || FILES.iter().any(|file| is_same(&source, &self.live.join(file)));
+        let is_above = || real(&self.folder).starts_with(real(&source)) || self.folder.starts_with(&source);
+        if is_in_it { Some(Sight::Itself) } else { is_above().then_some(Sight::Above) }
+    }
+
     /// Whether a mount of `live` has the one of `archive` where its links lead to.
     fn has_archive_beside(&self, live: &Mount, all: &[Mount]) -> bool {
         let expected = live.target.parent().map(|above| above.join("archive"));
@@ -127,8 +153,11 @@ fn source(mount: &Mount) -> Option<PathBuf> {
 
 /// Whether both are one place, by whatever links. What is not there yet is compared as it is written.
 fn is_same(one: &Path, other: &Path) -> bool {
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     one == other || real(one) == real(other)
+}
+
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
 #[cfg(test)]
@@ -226,6 +255,26 @@ mod tests {
         assert!(notices[0].hint.contains(&format!("{above}:{above}:ro")), "{}", notices[0].hint);
         assert!(found("web", InstallKind::InPlace).is_empty(), "files that are written over suit such mounts");
         assert!(found("unit", InstallKind::Versioned).is_empty());
+    }
+
+    #[test]
+    fn what_shows_a_certificate_is_told_from_what_shows_all_around_it() {
+        let (folder, place) = folder();
+        symlink(folder.path(), folder.path().join("archive/link")).unwrap();
+        let seen = |source: &str| place.sight(&mount(place.folder.join(source), "/x"));
+        let own = ["", "live", "live/a.test", "live/a.test/privkey.pem", "live/.", "archive/a.test", "archive/link"];
+        for source in own.into_iter().chain(["archive/a.test/0002/fullchain.pem"]) {
+            assert_eq!(seen(source), Some(Sight::Itself), "{source}");
+        }
+        for source in ["..", "/", "live/../.."] {
+            assert_eq!(seen(source), Some(Sight::Above), "{source}");
+        }
+        for source in ["live/b.test", "archive/b.test", "archive", "www", "live/a.tests"] {
+            assert_eq!(seen(source), None, "{source}");
+        }
+        let mounts = ["..", "live/a.test"].map(|source| mount(place.folder.join(source), "/x")).to_vec();
+        assert_eq!(sight(&testing::service("web", mounts), &place.live), Some(Sight::Itself), "the most of it counts");
+        assert_eq!(sight(&testing::service("db", Vec::new()), &place.live), None);
     }
 
     #[test]

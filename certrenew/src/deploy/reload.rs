@@ -1,16 +1,15 @@
 //! Making the server take a new pair: in its container, or by a program of this machine.
 
 use std::io::{self, Read};
-use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use shipshape_core::child::{self, ChildError, Command};
+use shipshape_core::child::{ChildError, Command};
 use shipshape_core::clock::Stopwatch;
 use shipshape_core::signal;
 use shipshape_core::stack::{Call, Instance, ServiceState, Stack, StackError};
 
-use super::DeployError;
+use super::{DeployError, Taker};
 use crate::wanted::UseBy;
 
 /// How long a program may take to try a configuration, or to take a pair. `nginx -t` resolves the names of upstreams, each
@@ -36,6 +35,8 @@ const LONGEST: usize = 600;
 pub(crate) struct Server<'a> {
     /// How.
     pub(crate) use_by: &'a UseBy,
+    /// By which services.
+    pub(crate) takers: &'a [Taker],
     /// The application, where it has a service that serves.
     pub(crate) stack: Option<&'a dyn Stack>,
 }
@@ -43,9 +44,13 @@ pub(crate) struct Server<'a> {
 /// What came of trying the server's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Tried {
-    /// It takes it, or there is nothing to try.
-    Good,
-    /// The service does not run: it will read the new pair when it starts.
+    /// It takes it, or there is nothing to try. Of several services those that do not run are named: they will read the
+    /// new pair when they start.
+    Good {
+        /// Their names.
+        idle: Vec<String>,
+    },
+    /// None of the services runs: they will read the new pair when they start.
     NotRunning,
     /// It does not; in its own words, bounded.
     Bad(String),
@@ -66,69 +71,51 @@ struct Place<'a> {
     service: &'a str,
 }
 
-/// Whether there is a service and a program as they are named: found out before anything is ordered for them.
-pub(crate) fn try_deploying(use_by: &UseBy, stack: Option<&dyn Stack>) -> Result<(), DeployError> {
-    if let Some(program) = use_by.command.first()
-        && child::find(Path::new(program)).is_none()
-    {
-        return Err(DeployError::NoCommand { program: program.clone() });
-    }
-    let Some(service) = &use_by.service else { return Ok(()) };
-    let Some(stack) = stack else { return Err(DeployError::NoApplication { service: service.clone() }) };
-    let known = stack.services()?;
-    if known.iter().any(|one| one.name == *service) {
-        return Ok(());
-    }
-    // This machine's own manager tells of a unit only when it is asked for it.
-    match stack.state(service) {
-        Ok(_) => Ok(()),
-        Err(StackError::NoService { .. }) => {
-            let known = known.into_iter().map(|one| one.name).collect::<Vec<_>>().join(", ");
-            Err(DeployError::NoService { service: service.clone(), known })
-        }
-        Err(StackError::NoManager { .. }) => Err(DeployError::NoApplication { service: service.clone() }),
-        Err(other) => Err(other.into()),
-    }
-}
-
 impl<'a> Server<'a> {
-    /// Tries the configuration (`nginx -t`) in every copy of the service that runs.
+    /// Tries the configuration (`nginx -t`) in every copy of each service that runs: all of them before the first is told to
+    /// take anything.
     pub(crate) fn test(&self) -> Result<Tried, DeployError> {
-        let Some(place) = self.place()?.filter(|_| !self.use_by.test.is_empty()) else { return Ok(Tried::Good) };
-        let mut tried = Tried::NotRunning;
-        for copy in place.copies()? {
-            if copy.state != ServiceState::Running {
-                continue;
-            }
-            match place.run(&copy, &self.use_by.test, "test")? {
-                Ran::Well => tried = Tried::Good,
-                Ran::Badly(why) => return Ok(Tried::Bad(why)),
-                Ran::Gone => {}
+        if self.use_by.test.is_empty() {
+            return Ok(Tried::Good { idle: Vec::new() });
+        }
+        let mut idle = Vec::new();
+        for place in self.places()? {
+            match place.test(&self.use_by.test)? {
+                Tried::Good { .. } => {}
+                Tried::NotRunning => idle.push(place.service.to_owned()),
+                bad @ Tried::Bad(_) => return Ok(bad),
             }
         }
-        Ok(tried)
+        let none_runs = !idle.is_empty() && idle.len() == self.takers.len();
+        Ok(if none_runs { Tried::NotRunning } else { Tried::Good { idle } })
     }
 
     /// Makes every copy that runs take the pair (`nginx -s reload`), then the program of this machine. One that refuses
     /// does not keep the others from it; the first refusal is told.
     pub(crate) fn reload(&self) -> Result<(), DeployError> {
-        let in_service = self.reload_service();
+        let in_services = self.reload_services();
         let here = self.run_command();
-        in_service.and(here)
+        in_services.and(here)
     }
 
-    fn place(&self) -> Result<Option<Place<'a>>, DeployError> {
-        match (&self.use_by.service, self.stack) {
-            (None, _) => Ok(None),
-            (Some(service), Some(stack)) => Ok(Some(Place { stack, service })),
-            (Some(service), None) => Err(DeployError::NoApplication { service: service.clone() }),
+    fn places(&self) -> Result<Vec<Place<'a>>, DeployError> {
+        let place = |taker: &'a Taker| match self.stack {
+            Some(stack) => Ok(Place { stack, service: &taker.service }),
+            None => Err(DeployError::NoApplication { service: taker.service.clone() }),
+        };
+        self.takers.iter().map(place).collect()
+    }
+
+    fn reload_services(&self) -> Result<(), DeployError> {
+        if self.use_by.reload.is_empty() {
+            return Ok(());
         }
-    }
-
-    fn reload_service(&self) -> Result<(), DeployError> {
-        let Some(place) = self.place()?.filter(|_| !self.use_by.reload.is_empty()) else { return Ok(()) };
-        let copies = place.settled(SETTLING)?;
-        let all: Vec<_> = copies.iter().map(|copy| place.reload(copy, &self.use_by.reload)).collect();
+        let reload = |place: &Place<'_>| {
+            let copies = place.settled(SETTLING)?;
+            let all: Vec<_> = copies.iter().map(|copy| place.reload(copy, &self.use_by.reload)).collect();
+            all.into_iter().collect()
+        };
+        let all: Vec<Result<(), DeployError>> = self.places()?.iter().map(reload).collect();
         all.into_iter().collect()
     }
 
@@ -148,6 +135,22 @@ impl<'a> Server<'a> {
 }
 
 impl Place<'_> {
+    /// Tries it in every copy that runs.
+    fn test(&self, argv: &[String]) -> Result<Tried, DeployError> {
+        let mut tried = Tried::NotRunning;
+        for copy in self.copies()? {
+            if copy.state != ServiceState::Running {
+                continue;
+            }
+            match self.run(&copy, argv, "test")? {
+                Ran::Well => tried = Tried::Good { idle: Vec::new() },
+                Ran::Badly(why) => return Ok(Tried::Bad(why)),
+                Ran::Gone => {}
+            }
+        }
+        Ok(tried)
+    }
+
     fn copies(&self) -> Result<Vec<Instance>, StackError> {
         self.stack.instances(self.service)
     }

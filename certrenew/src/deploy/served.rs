@@ -2,6 +2,7 @@
 
 mod handshake;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -45,6 +46,14 @@ impl Served {
 /// Of all that was seen, the certificate that ends first: the one that somebody has to know of.
 pub(crate) fn ends_first(seen: &[Served]) -> Option<&Facts> {
     seen.iter().filter_map(|one| one.shown.as_ref().ok()).min_by_key(|facts| facts.not_after)
+}
+
+/// Addresses that show, whatever name they are asked for, a certificate that is not for it: a server of other names, which has
+/// never heard of ours.
+pub(crate) fn of_others(seen: &[Served]) -> BTreeSet<SocketAddr> {
+    let is_other = |one: &Served| one.shown.as_ref().is_ok_and(|facts| !one.name.is_among(&facts.names));
+    let all: BTreeSet<SocketAddr> = seen.iter().map(|one| one.address).collect();
+    all.into_iter().filter(|at| seen.iter().filter(|one| one.address == *at).all(is_other)).collect()
 }
 
 /// Shakes hands once for each name at each address. Wildcards are asked for by a name below them.

@@ -6,18 +6,19 @@
 //! ```
 //! Killed between any two, the next run finds it noted as not in use, and begins again with what to come back to in hand.
 
+use std::net::SocketAddr;
+
 use shipshape_core::clock;
 use shipshape_core::error::Failure;
 use shipshape_core::report::Notice;
-use shipshape_core::stack::Stack;
 
 use crate::certificate::Facts;
 use crate::cli::Context;
-use crate::deploy::{self, Server, Tried};
+use crate::deploy::{self, Application, DeployError, Server, Takers, Tried};
 use crate::files::{Lineage, Version};
-use crate::ledger::{Deploy, Record};
+use crate::ledger::{Deploy, Record, Taken};
 use crate::report::{Action, Row};
-use crate::wanted::Wanted;
+use crate::wanted::{self, Wanted};
 
 use super::book::Book;
 use super::error::RenewError;
@@ -26,7 +27,7 @@ use super::error::RenewError;
 pub(super) struct Using<'a> {
     pub(super) wanted: &'a Wanted,
     pub(super) context: &'a Context<'a>,
-    pub(super) stack: Option<&'a dyn Stack>,
+    pub(super) application: &'a Application,
     pub(super) lineage: &'a Lineage,
     pub(super) book: &'a mut Book,
     pub(super) record: &'a mut Record,
@@ -37,25 +38,24 @@ pub(super) struct Using<'a> {
 enum Use {
     /// It is in use, as far as anybody looks.
     Done,
-    /// The server does not run, and will read it when it starts.
+    /// The server does not run, and will read it when it starts; or it cannot be told now.
     NotYet,
 }
 
 impl Using<'_> {
     /// One that is not due: whether it is in use still. That is looked at in every run, where there is a place to look at.
     pub(super) fn keep(mut self, facts: &Facts) -> Result<(), Failure> {
-        let known = self.record.deploy.as_ref().filter(|deploy| deploy.serial == facts.serial);
-        let failed_before = known.is_some_and(|deploy| !deploy.is_done);
-        if failed_before {
+        let known = self.record.deploy.clone().filter(|deploy| deploy.serial == facts.serial);
+        if known.as_ref().is_some_and(|deploy| !deploy.is_done) {
             "an earlier run could not put it to use".clone_into(&mut self.row.reason);
             return self.put(None, facts, Action::Deployed);
         }
-        let served = deploy::served_at(&self.wanted.verify, &self.wanted.identifiers);
+        let addresses = self.look_at();
+        let served = deploy::served_at(&addresses, &self.wanted.identifiers);
         self.row.served(&served);
         if served.iter().all(|one| shows(one, &facts.serial)) {
             // Never seen before (adopted, or the state is lost), and in use all the same.
-            let done = known.cloned().unwrap_or_else(|| done(facts));
-            self.record.deploy = Some(done);
+            self.record.deploy = Some(known.unwrap_or_else(|| done(facts)));
             self.tell_use();
             return Ok(self.book.note(&self.wanted.name, self.record)?);
         }
@@ -91,7 +91,6 @@ impl Using<'_> {
             return Err(failure);
         }
         self.row.action = action;
-        self.tell_nobody();
         // Old versions that cannot be removed are no reason to call this a failure.
         if let Err(error) = self.lineage.tidy() {
             self.context.run.warn(Failure::from(error).notice());
@@ -111,25 +110,91 @@ impl Using<'_> {
         Ok(present.or_else(|| noted.and_then(|deploy| deploy.before)).map(Version))
     }
 
+    /// Where it is looked at in every run: as it is stated, else where it was seen when it was last put to use. Of a service
+    /// that is stated and of which nothing is remembered, its ports are asked for once.
+    fn look_at(&mut self) -> Vec<SocketAddr> {
+        if let Some(stated) = &self.wanted.verify {
+            return stated.clone();
+        }
+        let is_of =
+            |taken: &Taken| self.wanted.use_by.service.as_ref().is_none_or(|own| taken.services == [own.clone()]);
+        if self.record.taken.as_ref().is_none_or(|taken| !is_of(taken)) && self.wanted.use_by.service.is_some() {
+            let Ok(takers) = self.takers() else { return vec![wanted::usual()] };
+            self.record.taken = Some(Taken { services: takers.names(), at: takers.look_at(&[]) });
+        }
+        self.record.taken.as_ref().map(|taken| taken.at.clone()).unwrap_or_default()
+    }
+
+    fn takers(&self) -> Result<Takers, DeployError> {
+        Takers::of(self.wanted, &self.lineage.live(), self.application)
+    }
+
     fn turn(&mut self, version: Option<Version>, before: Option<Version>, facts: &Facts) -> Result<Use, Failure> {
-        let server = Server { use_by: &self.wanted.use_by, stack: self.stack };
         if let Some(version) = version {
             self.lineage.switch(version)?;
         }
-        match server.test()? {
-            Tried::Good => {}
-            Tried::NotRunning => {
-                self.tell_not_running();
-                return Ok(Use::NotYet);
-            }
-            Tried::Bad(words) => return Err(self.come_back(&server, before, words)?.into()),
+        let takers = self.takers()?;
+        if let Some(known) = self.record.taken.as_ref().filter(|known| takers.is_unread && !known.services.is_empty()) {
+            let known = known.services.clone();
+            return self.out_of_reach(&known, facts);
         }
+        let names = takers.names();
+        self.record.taken = Some(Taken { services: names.clone(), at: takers.look_at(&[]) });
+        self.row.services(&names, takers.is_found);
+        let stack = if names.is_empty() { None } else { Some(self.application.stack().map_err(DeployError::from)?) };
+        let server = Server { use_by: &self.wanted.use_by, takers: &takers.services, stack };
+        let idle = match server.test() {
+            Err(DeployError::Stack(_)) if takers.is_found => return self.out_of_reach(&names, facts),
+            other => match other? {
+                Tried::Good { idle } => idle,
+                Tried::NotRunning => {
+                    self.tell_not_running(&names);
+                    return Ok(Use::NotYet);
+                }
+                Tried::Bad(words) => return Err(self.come_back(&server, before, words)?.into()),
+            },
+        };
         server.reload()?;
-        let (addresses, names) = (&self.wanted.verify, &self.wanted.identifiers);
-        let found = deploy::wait_until_served(addresses, names, &facts.serial, deploy::PATIENCE);
-        self.row.served(&found);
-        let other: Vec<String> = found.iter().filter(|one| !shows(one, &facts.serial)).map(seen).collect();
+        let done = self.look(&takers.look_at(&idle), takers.is_found, facts)?;
+        takers.doubts(self.wanted).into_iter().for_each(|doubt| self.context.run.warn(doubt.into()));
+        Ok(done)
+    }
+
+    /// Looks until it is served, at what is stated or else at these addresses.
+    fn look(&mut self, addresses: &[SocketAddr], is_found: bool, facts: &Facts) -> Result<Use, Failure> {
+        let stated = self.wanted.verify.as_deref();
+        let names = &self.wanted.identifiers;
+        let mut seen = deploy::wait_until_served(stated.unwrap_or(addresses), names, &facts.serial, deploy::PATIENCE);
+        if stated.is_none() && is_found {
+            // Nobody has said that it is served there: who shows other names alone may have nothing to do with it.
+            let others = deploy::of_others(&seen);
+            seen.retain(|one| !others.contains(&one.address));
+            for address in &others {
+                self.tell_others(address);
+            }
+        }
+        if let Some(taken) = self.record.taken.as_mut().filter(|_| stated.is_none()) {
+            taken.at = addresses.iter().copied().filter(|at| seen.iter().any(|one| one.address == *at)).collect();
+        }
+        self.row.served(&seen);
+        let other: Vec<String> = seen.iter().filter(|one| !shows(one, &facts.serial)).map(told).collect();
         if other.is_empty() { Ok(Use::Done) } else { Err(RenewError::NotServed { seen: other.join("; ") }.into()) }
+    }
+
+    /// Services that were found, and cannot be told now, because the application does not answer. Whoever has named none is
+    /// not to fail by it; the next run tries again.
+    fn out_of_reach(&mut self, services: &[String], facts: &Facts) -> Result<Use, Failure> {
+        self.row.services(services, true);
+        if self.wanted.verify.is_some() {
+            return self.look(&[], true, facts);
+        }
+        let services = services.join(", ");
+        self.context.run.warn(Notice::new(
+            "deploy.nobody",
+            format!("nothing could tell {services} to take the new certificate of {}: the application cannot be reached", self.wanted.name),
+            "the next run tries again; is the Docker engine running, and may you use it? docker compose ps; where nothing has to be told: verify = []",
+        ));
+        Ok(Use::NotYet)
     }
 
     /// The server refuses its configuration: the version before is put back and tried too, so that it is known whose fault it is.
@@ -138,38 +203,54 @@ impl Using<'_> {
         self.lineage.switch(before)?;
         Ok(match server.test()? {
             Tried::Bad(words) => RenewError::Broken { words },
-            Tried::Good | Tried::NotRunning => RenewError::RolledBack { words },
+            Tried::Good { .. } | Tried::NotRunning => RenewError::RolledBack { words },
         })
     }
 
-    /// Where nothing is told to take it, and nothing is looked at, nobody knows whether it is in use.
-    fn is_known(&self) -> bool {
-        let use_by = &self.wanted.use_by;
-        use_by.service.is_some() || !use_by.command.is_empty() || !self.wanted.verify.is_empty()
-    }
-
     fn tell_use(&mut self) {
-        let known = self.record.deploy.as_ref().filter(|_| self.is_known());
+        let known = self.record.deploy.as_ref().filter(|_| is_use_known(self.wanted, self.record));
         self.row.deploy(known);
-    }
-
-    fn tell_nobody(&self) {
-        if !self.wanted.is_use_stated {
-            self.context.run.warn(Notice::new(
-                "deploy.nobody",
-                format!("nothing is told to take the new certificate of {}, and nobody looks whether it is served", self.wanted.name),
-                "say who serves it: service = \"NAME\" or command = [\"PROGRAM\", …], and where: verify = [\"127.0.0.1:443\"], or [] for nowhere",
-            ));
+        if self.row.services.is_empty() {
+            let (names, is_found) = services(self.wanted, self.record);
+            self.row.services(&names, is_found);
         }
     }
 
-    fn tell_not_running(&self) {
-        let service = self.wanted.use_by.service.as_deref().unwrap_or("the server");
+    fn tell_not_running(&self, services: &[String]) {
+        let (told, name) = (services.join(", "), &self.wanted.name);
         self.context.run.warn(Notice::new(
             "deploy.not_running",
-            format!("{service} does not run; it will read the certificate of {} when it starts", self.wanted.name),
-            format!("docker compose up -d {service}"),
+            match services {
+                [_] => format!("{told} does not run; it will read the certificate of {name} when it starts"),
+                _ => format!("{told} do not run; they will read the certificate of {name} when they start"),
+            },
+            format!("docker compose up -d {}", services.join(" ")),
         ));
+    }
+
+    fn tell_others(&self, address: &SocketAddr) {
+        let name = &self.wanted.name;
+        self.context.run.warn(Notice::new(
+            "deploy.not_served",
+            format!("{address} shows a certificate of other names where it is asked for those of {name}"),
+            "if it is to be served there: does the server read live/NAME for these names? else say where it is: verify = \
+             [\"ADDRESS:PORT\"], or [] for nowhere",
+        ));
+    }
+}
+
+/// Where nothing is told to take it, and nothing is looked at, nobody knows whether it is in use.
+pub(crate) fn is_use_known(wanted: &Wanted, record: &Record) -> bool {
+    let is_looked_at = wanted.verify.as_ref().is_some_and(|verify| !verify.is_empty());
+    is_looked_at || !wanted.use_by.command.is_empty() || !services(wanted, record).0.is_empty()
+}
+
+/// The services that take it, as they are stated, else as they were found when it was last put to use; whether they were found.
+pub(crate) fn services(wanted: &Wanted, record: &Record) -> (Vec<String>, bool) {
+    match (&wanted.use_by.service, &record.taken) {
+        (Some(stated), _) => (vec![stated.clone()], false),
+        (None, Some(taken)) if wanted.is_open => (taken.services.clone(), true),
+        (None, _) => (Vec::new(), false),
     }
 }
 
@@ -182,7 +263,7 @@ fn shows(one: &deploy::Served, serial: &str) -> bool {
     one.shown.as_ref().is_ok_and(|facts| facts.serial == serial)
 }
 
-fn seen(one: &deploy::Served) -> String {
+fn told(one: &deploy::Served) -> String {
     match &one.shown {
         Ok(facts) => format!("{} shows {} for {}", one.address, facts.serial, one.name),
         Err(why) => format!("{} for {}: {why}", one.address, one.name),

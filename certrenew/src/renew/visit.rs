@@ -3,13 +3,12 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use shipshape_core::error::Failure;
 use shipshape_core::report::Notice;
-use shipshape_core::stack::Stack;
 use shipshape_core::{clock, machine, moment, signal};
 
 use crate::acme::{self, AcmeError, Request};
 use crate::certificate::Facts;
 use crate::cli::Context;
-use crate::deploy;
+use crate::deploy::{self, Application, Takers};
 use crate::due::{self, Due, Known, Reason, Rule};
 use crate::files::{Installed, Lineage, Version};
 use crate::key::Key;
@@ -34,7 +33,7 @@ const LONGEST_WAIT: TimeDelta = TimeDelta::days(8);
 pub(crate) struct Visit<'a> {
     pub(crate) wanted: &'a Wanted,
     pub(crate) context: &'a Context<'a>,
-    pub(crate) stack: Option<&'a dyn Stack>,
+    pub(crate) application: &'a Application,
     pub(crate) sessions: &'a mut Sessions,
     pub(crate) book: &'a mut Book,
     pub(crate) mode: Mode,
@@ -78,7 +77,7 @@ impl Visit<'_> {
     /// One that is renewed elsewhere: what lies there and what is served is looked at, and nothing is touched.
     fn watch(&self, row: &mut Row, lineage: &Lineage) -> Result<(), Failure> {
         "renewed elsewhere".clone_into(&mut row.reason);
-        let served = deploy::served_at(&self.wanted.verify, &self.wanted.identifiers);
+        let served = deploy::served_at(self.wanted.verify.as_deref().unwrap_or_default(), &self.wanted.identifiers);
         // Of all that is seen, the one that ends first is what somebody has to know of.
         match deploy::ends_first(&served) {
             Some(facts) if row.not_after.is_none_or(|own| facts.not_after < own) => row.facts(facts, self.now()),
@@ -164,7 +163,15 @@ impl Visit<'_> {
     }
 
     fn using<'b>(&'b mut self, row: &'b mut Row, lineage: &'b Lineage, record: &'b mut Record) -> Using<'b> {
-        Using { wanted: self.wanted, context: self.context, stack: self.stack, lineage, book: self.book, record, row }
+        let (wanted, context, application) = (self.wanted, self.context, self.application);
+        Using { wanted, context, application, lineage, book: self.book, record, row }
+    }
+
+    /// Who will take it: found out before anything is ordered for them.
+    fn takers(&self, row: &mut Row, lineage: &Lineage) -> Result<Takers, Failure> {
+        let takers = Takers::of(self.wanted, &lineage.live(), self.application)?;
+        row.services(&takers.names(), takers.is_found);
+        Ok(takers)
     }
 
     fn renew(
@@ -182,8 +189,8 @@ impl Visit<'_> {
             row.error = record.failures.as_ref().map(|failures| failures.why.clone());
             return Ok(());
         }
-        deploy::try_deploying(&self.wanted.use_by, self.stack)?;
-        self.tell_single_files(lineage);
+        let takers = self.takers(row, lineage)?;
+        self.tell_single_files(&takers, lineage);
         match self.obtain(lineage, installed, record) {
             Ok((version, facts)) => {
                 row.facts(&facts, self.now());
@@ -249,6 +256,8 @@ impl Visit<'_> {
     fn rehearse(&mut self, row: &mut Row, lineage: &Lineage) -> Result<(), Failure> {
         let wanted = self.wanted;
         lineage.try_writing()?;
+        let takers = self.takers(row, lineage)?;
+        takers.unknown_kinds(wanted).into_iter().for_each(|doubt| self.context.run.warn(doubt.into()));
         let Some(staging) = wanted.authority.rehearsal() else {
             let about = acme::about(&wanted.authority)?;
             let account = acme::known_account(&wanted.authority, self.sessions.accounts())?;
@@ -317,11 +326,11 @@ impl Visit<'_> {
     }
 
     /// Mounts that would keep the old certificate for ever: told before a certificate is ordered.
-    fn tell_single_files(&self, lineage: &Lineage) {
-        let (Some(stack), Some(service)) = (self.stack, &self.wanted.use_by.service) else { return };
-        let Ok(found) = deploy::pinned(stack, service, lineage, self.wanted.install) else { return };
-        for notice in found {
-            self.context.run.warn(notice);
+    fn tell_single_files(&self, takers: &Takers, lineage: &Lineage) {
+        for service in takers.names() {
+            let Ok(stack) = self.application.stack() else { return };
+            let found = deploy::pinned(stack, &service, lineage, self.wanted.install);
+            found.unwrap_or_default().into_iter().for_each(|notice| self.context.run.warn(notice));
         }
     }
 
@@ -365,7 +374,8 @@ pub(crate) fn lineage(wanted: &Wanted) -> Lineage {
 
 /// An empty row.
 pub(crate) fn row(wanted: &Wanted) -> Row {
-    Row::new(&wanted.name, wanted.identifiers.iter().map(ToString::to_string).collect())
+    let names = wanted.identifiers.iter().map(ToString::to_string).collect();
+    Row { alert_days: wanted.alert_days, ..Row::new(&wanted.name, names) }
 }
 
 /// What there is to decide by.

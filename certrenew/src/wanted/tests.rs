@@ -58,8 +58,9 @@ fn a_certificate_has_what_its_section_says_else_what_holds_for_all_else_what_is_
     assert_eq!(first.use_by.test, ["nginx", "-t"]);
     assert_eq!(first.use_by.reload, ["nginx", "-s", "reload"]);
     assert_eq!(first.folder, Path::new(FOLDER));
-    assert_eq!(first.verify, [SERVED_AT.parse().unwrap()]);
-    assert_eq!(second.verify, ["192.0.2.7:8443".parse().unwrap(), "[2001:db8::7]:443".parse().unwrap()]);
+    assert_eq!((&first.verify, first.is_open), (&None, false), "its service tells by its ports");
+    let stated = ["192.0.2.7:8443".parse().unwrap(), "[2001:db8::7]:443".parse().unwrap()];
+    assert_eq!(second.verify.as_deref(), Some(&stated[..]));
     assert_eq!(
         (first.key, first.install, first.preflight),
         (KeyKind::EcdsaP256, InstallKind::Versioned, PreflightKind::Strict)
@@ -83,7 +84,7 @@ fn flags_beat_what_the_file_says() {
     assert_eq!((only.name.as_str(), &only.method), ("second", &Method::Webroot("/flag".into())));
     assert!(only.authority.directory.contains("pki.goog"), "{:?}", only.authority);
     assert_eq!((only.folder.as_path(), only.use_by.service.as_deref()), (Path::new("/certs"), Some("web")));
-    assert_eq!(only.verify, ["127.0.0.1:9443".parse().unwrap()]);
+    assert_eq!(only.verify, Some(vec!["127.0.0.1:9443".parse().unwrap()]));
 }
 
 #[test]
@@ -129,14 +130,25 @@ fn what_is_only_watched_needs_no_way_to_prove_it() {
     let text = "[[certrenew.certificate]]\nnames = [\"*.a.example\"]\nrenew = false\n";
     let watched = of(text, &OneArgs::default()).unwrap().remove(0);
     assert!(!watched.renew);
-    assert_eq!((watched.name.as_str(), watched.verify.len()), ("a.example", 1));
+    let at = Some(vec![SERVED_AT.parse().unwrap()]);
+    assert_eq!((watched.name.as_str(), watched.verify, watched.is_open), ("a.example", at, false));
 }
 
 #[test]
-fn what_nobody_takes_is_looked_for_nowhere_unless_it_is_said() {
-    assert!(one("names = [\"a.example\"]").unwrap().verify.is_empty());
-    assert_eq!(one("names = [\"a.example\"]\ncommand = [\"true\"]").unwrap().verify.len(), 1);
-    assert!(one("names = [\"a.example\"]\ncommand = [\"true\"]\nverify = []").unwrap().verify.is_empty());
+fn who_takes_it_is_found_out_where_nobody_has_said_anything() {
+    let said = |lines: &str| {
+        let one = one(&format!("names = [\"a.example\"]\n{lines}")).unwrap();
+        (one.is_open, one.verify.map(|verify| verify.len()))
+    };
+    assert_eq!(said(""), (true, None));
+    assert_eq!(said("verify = [\"192.0.2.7\"]"), (true, Some(1)));
+    assert_eq!(said("reload = [\"true\"]"), (true, None), "it says how, and not who");
+    assert_eq!(said("verify = []"), (false, Some(0)));
+    assert_eq!(said("command = [\"true\"]"), (false, Some(1)), "a program does not say where");
+    assert_eq!(said("command = [\"true\"]\nverify = []"), (false, Some(0)));
+    assert_eq!(said("command = []"), (false, Some(1)));
+    assert_eq!(said("service = \"web\"\ncommand = [\"true\"]"), (false, None));
+    assert_eq!(said("renew = false\nservice = \"web\""), (false, Some(1)));
 }
 
 #[test]

@@ -29,15 +29,24 @@ fn words(words: &[&str]) -> Vec<String> {
 /// A service that is tried and reloaded by these lines of shell.
 fn use_by(test: &str, reload: &str) -> UseBy {
     let shell = |line| words(&["sh", "-c", line]);
-    UseBy { service: Some("web".to_owned()), test: shell(test), reload: shell(reload), command: Vec::new() }
+    UseBy { test: shell(test), reload: shell(reload), ..UseBy::default() }
+}
+
+fn takers(services: &[&str]) -> Vec<Taker> {
+    services.iter().map(|&service| Taker { service: service.to_owned(), look_at: Vec::new() }).collect()
 }
 
 fn tried(stack: &Fake, use_by: &UseBy) -> Result<Tried, DeployError> {
-    Server { use_by, stack: Some(stack) }.test()
+    Server { use_by, takers: &takers(&["web"]), stack: Some(stack) }.test()
 }
 
 fn reloaded(stack: &Fake, use_by: &UseBy) -> Result<(), DeployError> {
-    Server { use_by, stack: Some(stack) }.reload()
+    Server { use_by, takers: &takers(&["web"]), stack: Some(stack) }.reload()
+}
+
+/// It takes it, and all of its services run.
+fn good() -> Tried {
+    Tried::Good { idle: Vec::new() }
 }
 
 fn called(stack: &Fake) -> Vec<String> {
@@ -49,7 +58,7 @@ use ServiceState::{Changing, Failed, Paused, Running, Stopped};
 #[test]
 fn every_copy_that_runs_is_tried_and_no_other() {
     let stack = fake(&[Running, Stopped, Changing, Paused, Failed, Running]);
-    assert_eq!(tried(&stack, &use_by("true", "true")).unwrap(), Tried::Good);
+    assert_eq!(tried(&stack, &use_by("true", "true")).unwrap(), good());
     assert_eq!(called(&stack), ["id1", "id6"]);
 }
 
@@ -85,11 +94,11 @@ fn a_service_of_which_nothing_runs_is_not_tried() {
 
 #[test]
 fn nothing_is_tried_where_nothing_is_said() {
-    let nothing = UseBy { service: Some("web".to_owned()), ..UseBy::default() };
+    let nothing = UseBy::default();
     let stack = fake(&[Running]);
-    assert_eq!(tried(&stack, &nothing).unwrap(), Tried::Good);
+    assert_eq!(tried(&stack, &nothing).unwrap(), good());
     reloaded(&stack, &nothing).unwrap();
-    assert_eq!(Server { use_by: &UseBy::default(), stack: None }.test().unwrap(), Tried::Good);
+    assert_eq!(Server { use_by: &nothing, takers: &[], stack: None }.test().unwrap(), good());
     assert!(called(&stack).is_empty());
 }
 
@@ -157,18 +166,19 @@ fn a_copy_that_never_gets_up_is_told() {
 #[test]
 fn a_service_needs_an_application_that_has_it() {
     let use_by = use_by("true", "true");
-    let alone = Server { use_by: &use_by, stack: None };
+    let (web, db) = (takers(&["web"]), takers(&["db"]));
+    let alone = Server { use_by: &use_by, takers: &web, stack: None };
     assert_eq!(alone.test().unwrap_err().code(), "deploy.no_application");
     assert_eq!(alone.reload().unwrap_err().code(), "deploy.no_application");
-    let other = UseBy { service: Some("db".to_owned()), ..use_by };
-    assert_eq!(tried(&fake(&[Running]), &other).unwrap_err().code(), "stack.no_service");
+    let other = Server { use_by: &use_by, takers: &db, stack: Some(&fake(&[Running])) }.test();
+    assert_eq!(other.unwrap_err().code(), "stack.no_service");
 }
 
 #[test]
 fn a_program_of_this_machine_is_enough_and_its_failure_is_quoted() {
     let run = |line: &str| {
         let use_by = UseBy { command: words(&["sh", "-c", line]), ..UseBy::default() };
-        Server { use_by: &use_by, stack: None }.reload()
+        Server { use_by: &use_by, takers: &[], stack: None }.reload()
     };
     run("head -c 20000000 /dev/zero").unwrap();
     let error = run("echo 'unit nginx.service not found' >&2; exit 5").unwrap_err();
@@ -176,13 +186,40 @@ fn a_program_of_this_machine_is_enough_and_its_failure_is_quoted() {
     let told = shipshape_core::error::chain(&error);
     assert!(told.ends_with("failed with status 5: unit nginx.service not found"), "{told}");
     let missing = UseBy { command: words(&["/no/such/program"]), ..UseBy::default() };
-    let error = Server { use_by: &missing, stack: None }.reload().unwrap_err();
+    let error = Server { use_by: &missing, takers: &[], stack: None }.reload().unwrap_err();
     assert!(error.hint().contains("install /no/such/program"), "{}", error.hint());
 }
 
 #[test]
 fn a_unit_that_this_machine_does_not_have_is_an_error_and_no_wrong_configuration() {
-    let refused = Server { use_by: &use_by("true", "true"), stack: Some(&Host) }.test();
+    let refused = Server { use_by: &use_by("true", "true"), takers: &takers(&["web"]), stack: Some(&Host) }.test();
     // Where systemd manages the machine there is no unit of this name; elsewhere nothing manages it.
     assert!(matches!(refused, Err(DeployError::Stack(_))), "{refused:?}");
+}
+
+#[test]
+fn of_several_services_all_that_run_are_tried_before_one_is_reloaded() {
+    // The copies of `web`, in turn: those of the first service, and those of the second.
+    let of_both = |first: &[ServiceState], second: &[ServiceState]| Fake {
+        answers: Mutex::new(vec![copies(first), copies(second)]),
+        ..Fake::default()
+    };
+    let both = takers(&["web", "web"]);
+    let test = |stack: &Fake, line: &str| {
+        Server { use_by: &use_by(line, "false"), takers: &both, stack: Some(stack) }.test().unwrap()
+    };
+    let stack = of_both(&[Running], &[Running, Running]);
+    assert_eq!((test(&stack, "true"), called(&stack).len()), (good(), 3));
+    assert_eq!(test(&of_both(&[Stopped], &[Running]), "true"), Tried::Good { idle: vec!["web".to_owned()] });
+    assert_eq!(test(&of_both(&[Stopped], &[]), "true"), Tried::NotRunning);
+    let refusing = "[ $INSTANCE != id2 ] || { echo no >&2; exit 1; }";
+    assert_eq!(test(&of_both(&[Running], &[Stopped, Running]), refusing), Tried::Bad("no".to_owned()));
+}
+
+#[test]
+fn a_service_that_refuses_does_not_keep_another_from_its_turn() {
+    let both = takers(&["web", "web"]);
+    let stack = Fake { answers: Mutex::new(vec![copies(&[Paused]), copies(&[Running])]), ..Fake::default() };
+    let error = Server { use_by: &use_by("true", "true"), takers: &both, stack: Some(&stack) }.reload().unwrap_err();
+    assert_eq!((error.code(), called(&stack)), ("deploy.idle", vec!["id1".to_owned()]));
 }

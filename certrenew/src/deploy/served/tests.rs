@@ -210,3 +210,16 @@ fn when_patience_ends_what_was_seen_last_is_told() {
     assert!(watch.elapsed() >= Duration::from_millis(350) && server.asked().len() >= 3, "{:?}", server.asked());
     assert!(wait_until_served(&[], &names(&["a.example"]), "22", Duration::from_secs(9)).is_empty());
 }
+
+#[test]
+fn an_address_that_shows_other_names_alone_is_told_from_one_that_shows_an_old_certificate_of_ours() {
+    // Both show one for a.example.
+    let (one, two) = (Server::start(|_| 1), Server::start(|_| 2));
+    let silent = other(Some(b"no"));
+    let seen = |names_of: &[&str]| served_at(&[one.address, two.address], &names(names_of));
+    assert!(of_others(&seen(&["a.example"])).is_empty());
+    assert!(of_others(&seen(&["b.example", "a.example"])).is_empty(), "it knows one of them");
+    assert_eq!(of_others(&seen(&["b.example", "www.a.example"])).len(), 2);
+    assert!(of_others(&served_at(&[silent], &names(&["b.example"]))).is_empty(), "who shows nothing shows no other");
+    assert!(of_others(&[]).is_empty());
+}
