@@ -280,6 +280,13 @@ fn bounded(path: &Path) -> io::Result<String> {
     String::from_utf8(text).map_err(|_| ErrorKind::InvalidData.into())
 }
 
+/// Whether certbot renews the certificate of this name, by its own file about it; none where it has none, or one that cannot be
+/// read.
+pub(crate) fn certbot_renews(folder: &Path, name: &str) -> Option<bool> {
+    let text = bounded(&folder.join("renewal").join(format!("{name}.conf"))).ok()?;
+    Some(Renewal::read(&text)).filter(|renewal| renewal.is_whole).map(|renewal| renewal.renews())
+}
+
 /// What it is for, the name that it is called by first.
 fn names(installed: &Installed, first: &str) -> Vec<Identifier> {
     let mut names: Vec<Identifier> = installed.chain.facts.names.iter().cloned().collect();

@@ -14,6 +14,7 @@
 
 mod disk;
 mod error;
+mod listing;
 mod owner;
 mod place;
 mod stage;
@@ -31,6 +32,7 @@ use shipshape_core::path::clean;
 use shipshape_core::report::Notice;
 
 pub(crate) use error::FilesError;
+pub(crate) use listing::{names, shown};
 
 use crate::certificate::Chain;
 use crate::key::Key;

@@ -1,5 +1,7 @@
 //! `certrenew status`: every certificate as it is. Nothing is asked of the authority, and nothing is touched.
 
+mod unnamed;
+
 use std::net::SocketAddr;
 
 use shipshape_core::error::Failure;
@@ -12,9 +14,10 @@ use crate::renew::{Book, exit_of, is_use_known, known, lineage, planned, row, se
 use crate::report::{self, Action, Row};
 use crate::wanted::{self, Wanted};
 
-/// Looks at what lies there, at what is remembered, and at what is served.
+/// Looks at what lies there, at what is remembered, and at what is served. Where no certificate is named, at all that are found.
 pub(crate) fn status(args: &OneArgs, context: &Context<'_>) -> Result<Outcome, Failure> {
-    let rows = named(args, context)?;
+    let is_nobody_named = context.config.certrenew.certificate.is_empty() && args.domain.is_empty();
+    let rows = if is_nobody_named { unnamed::rows(args, context)? } else { named(args, context)? };
     Ok(Outcome {
         exit: exit_of(&rows),
         data: report::data(&rows),

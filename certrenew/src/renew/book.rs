@@ -91,6 +91,21 @@ impl Book {
         Ok(found.into_iter().min())
     }
 
+    /// What this application's runs have issued, by the names of the certificates.
+    pub(crate) fn issued(&self) -> Vec<(String, Record)> {
+        issued(self.ledger.clone())
+    }
+
+    /// The same of all applications. What makes no sense has issued nothing: its own application tells of it.
+    pub(crate) fn issued_by_all(&self) -> Vec<(String, Record)> {
+        let files = entries(self.state.path()).filter_map(|place| place.file_name()?.to_str().map(str::to_owned));
+        let known = files.filter(|file| app_of(file).is_some()).filter_map(|file| {
+            let Ok(Loaded::Found::<Ledger>(ledger)) = self.state.look_json(&file) else { return None };
+            (ledger.version <= ledger::VERSION).then(|| issued(ledger))
+        });
+        known.flatten().collect()
+    }
+
     /// What is known of a certificate.
     pub(crate) fn record(&self, name: &str) -> Record {
         self.ledger.certificates.get(name).cloned().unwrap_or_default()
@@ -161,6 +176,10 @@ impl Book {
 /// A ledger whose form is known here.
 fn known(ledger: Ledger, place: &Path) -> Result<Ledger, RenewError> {
     if ledger.version > ledger::VERSION { Err(RenewError::Newer { place: place.to_owned() }) } else { Ok(ledger) }
+}
+
+fn issued(ledger: Ledger) -> Vec<(String, Record)> {
+    ledger.certificates.into_iter().filter(|(_, record)| record.issued.is_some()).collect()
 }
 
 /// What lies in a folder; nothing where it cannot be read.
