@@ -2,6 +2,7 @@
 
 mod adopting;
 mod crashes;
+mod finding;
 mod grading;
 mod issuing;
 mod looking;
