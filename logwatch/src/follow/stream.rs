@@ -6,13 +6,10 @@ use std::thread;
 
 use crate::chunk::Ending;
 use crate::lanes::{Marks, Wire, sniff};
-use crate::sources::{Cursor, Opened, Part, Source, SourceError, Start};
+use crate::sources::{Cursor, LastLines, Opened, Part, Source, SourceError, Start};
 
 /// How much waits to be read at most, in bytes: whoever writes faster is made to wait.
 const MOST: usize = 4 << 20;
-
-/// How much of what was taken is kept, in bytes.
-const BEFORE: usize = 64 << 10;
 
 /// What has come.
 #[derive(Debug, Default)]
@@ -27,7 +24,7 @@ pub(super) struct Stream {
     come: Arc<Mutex<Come>>,
     wire: Option<Wire>,
     /// The last lines that were taken: what comes may go on with their record.
-    before: Vec<u8>,
+    before: LastLines,
 }
 
 impl Stream {
@@ -56,26 +53,13 @@ impl Stream {
                 }
             }
         });
-        Self { come, wire: None, before: Vec::new() }
+        Self { come, wire: None, before: LastLines::default() }
     }
 
     /// Whether nothing more will come.
     pub(super) fn has_ended(&self) -> bool {
         let come = self.come.lock().unwrap_or_else(PoisonError::into_inner);
         come.is_over && come.bytes.is_empty()
-    }
-
-    /// Keeps the last of these lines; where they alone are too few, those before them too.
-    fn remember(&mut self, lines: &[u8]) {
-        self.before.extend_from_slice(&lines[lines.len().saturating_sub(BEFORE)..]);
-        let first = self.before.len().saturating_sub(BEFORE);
-        // What is too much goes with the line in which it ends.
-        let kept = if first == 0 {
-            Some(0)
-        } else {
-            memchr::memchr(b'\n', &self.before[first..]).map(|feed| first + feed + 1)
-        };
-        self.before.drain(..kept.unwrap_or(self.before.len()));
     }
 
     /// The whole lines that have come; at the end, what is left too.
@@ -109,8 +93,8 @@ impl Source for Stream {
             Some(Cursor::Lanes(marks)) => marks.clone(),
             _ => Marks::new(),
         };
-        let before = self.before.clone();
-        self.remember(&bytes);
+        let before = self.before.as_bytes().to_vec();
+        self.before.add(&bytes);
         let part = Part { stream: Box::new(Bytes::new(bytes)), wire: self.wire, ending: Ending::Whole };
         Ok(Opened { parts: vec![part], before, gaps: Vec::new(), marks, is_first: false, is_undated: false })
     }

@@ -6,6 +6,7 @@ mod container;
 mod error;
 pub(crate) mod file;
 mod journal;
+mod last_lines;
 pub(crate) mod plan;
 mod program;
 mod stamped;
@@ -18,6 +19,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use error::SourceError;
+pub(crate) use last_lines::LastLines;
 pub(crate) use stdin::NAME as STDIN;
 
 use crate::chunk::Ending;
