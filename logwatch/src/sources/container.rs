@@ -12,7 +12,7 @@ use shipshape_core::stack::compose::logs::Logging;
 use shipshape_core::stack::{ServiceState, StackError};
 
 use super::file::{FileCursor, LogFile};
-use super::program::{Ended, Output, beginning};
+use super::program::{Ended, Output};
 use super::stamped::{Noted, Recent, Stamped};
 use super::{Cursor, Gap, Opened, Part, Source, SourceError, Start};
 use crate::chunk::Ending;
@@ -142,17 +142,15 @@ impl Container {
             std::mem::swap(&mut self.logging, &mut self.before[old]);
             return self.go_on(left, start);
         }
-        let mut opened = Opened { is_first: false, ..self.begin(&Start { since: None, ..*start })? };
+        let new = self.begin(&Start { since: None, ..*start })?;
         let Some(old) = old else {
-            opened.gaps.extend(left.id.is_some().then(|| left.gap("container recreated")));
-            return Ok(opened);
+            let gap = left.id.is_some().then(|| left.gap("container recreated"));
+            return Ok(follow(Opened { gaps: gap.into_iter().collect(), ..nothing() }, new));
         };
         let mut earlier = Self::new(&self.compose, self.before[old].clone(), Vec::new());
-        let mut rest = earlier.go_on(left, start)?;
+        let rest = earlier.go_on(left, start)?;
         self.earlier = Some(Box::new(earlier));
-        rest.parts.append(&mut opened.parts);
-        rest.gaps.append(&mut opened.gaps);
-        Ok(rest)
+        Ok(follow(rest, new))
     }
 
     /// The engine's file. Its place says what is new; the times in it need not be compared, and so may go back.
@@ -167,21 +165,13 @@ impl Container {
         if self.logging.keeps_nothing() {
             return Err(self.not_kept());
         }
-        let (mut output, ended) = Output::of(self.compose.logs(self.id(), since)?);
-        let mut begun = Vec::new();
-        let mut gaps = Vec::new();
-        if !known.is_empty() {
-            begun = beginning(&mut output).map_err(|source| self.unreadable(source))?;
-            if !known.knows_the_first(&begun) {
-                self.check()?;
-                gaps.push(Gap { bytes: None, why: "rotated away, or cut".to_owned() });
-            }
+        let (output, ended) = Output::of(self.compose.logs(self.id(), since)?);
+        let (opened, noted) = said(output, known).map_err(|source| self.unreadable(source))?;
+        if !opened.gaps.is_empty() {
+            self.check()?;
         }
-        let (stamped, noted) = Stamped::new(io::Cursor::new(begun).chain(output), known.clone());
         self.reading = Reading::Engine(ended, noted);
-        let part = Part { stream: Box::new(stamped), wire: Some(Wire::Compose), ending: Ending::Whole };
-        let (before, marks) = (Vec::new(), Marks::new());
-        Ok(Opened { parts: vec![part], before, gaps, marks, is_first: true, is_undated: false })
+        Ok(opened)
     }
 
     /// Whether the engine would say what the container logs. What it says instead comes among the lines, and is none of them:
@@ -297,14 +287,44 @@ impl Source for Gone {
     }
 
     fn open(&mut self, _: Option<&Cursor>, _: &Start) -> Result<Opened, SourceError> {
-        let gaps = vec![self.left.gap("container removed")];
-        let (parts, before, marks) = (Vec::new(), Vec::new(), Marks::new());
-        Ok(Opened { parts, before, gaps, marks, is_first: false, is_undated: false })
+        Ok(Opened { gaps: vec![self.left.gap("container removed")], ..nothing() })
     }
 
     fn close(&mut self, _: u64, _: Marks) -> Result<Cursor, SourceError> {
         Ok(Cursor::Container(ContainerCursor { id: None, ..self.left.clone() }))
     }
+}
+
+/// What the engine says, but for what is known of it, and where it will be noted which lines came last.
+pub(super) fn said(output: impl Read + Send + 'static, known: &Recent) -> io::Result<(Opened, Noted)> {
+    let (mut stamped, noted) = Stamped::new(output, known.clone());
+    let again = if known.is_empty() { Some(Vec::new()) } else { stamped.catch_up()? };
+    let gap = || Gap { bytes: None, why: "rotated away, or cut".to_owned() };
+    let gaps = again.is_none().then(gap).into_iter().collect();
+    let (parts, before) = (vec![part(stamped)], again.unwrap_or_default());
+    Ok((Opened { parts, before, gaps, is_first: true, ..nothing() }, noted))
+}
+
+/// What was left of a container, and then all of the one in its place. That one's first lines go on with nothing, also where
+/// nothing was left: what an earlier run has read is of the other.
+pub(super) fn follow(mut rest: Opened, new: Opened) -> Opened {
+    if rest.parts.is_empty() {
+        rest.parts.push(part(io::empty()));
+    }
+    rest.parts.extend(new.parts);
+    rest.gaps.extend(new.gaps);
+    Opened { is_first: false, ..rest }
+}
+
+/// Nothing, of what was read before.
+pub(super) fn nothing() -> Opened {
+    let (parts, before, gaps, marks) = (Vec::new(), Vec::new(), Vec::new(), Marks::new());
+    Opened { parts, before, gaps, marks, is_first: false, is_undated: false }
+}
+
+/// What the engine says.
+fn part(stream: impl Read + Send + 'static) -> Part {
+    Part { stream: Box::new(stream), wire: Some(Wire::Compose), ending: Ending::Whole }
 }
 
 fn is_up(container: &Logging) -> bool {

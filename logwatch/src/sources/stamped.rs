@@ -3,7 +3,7 @@
 //! The engine stamps a line and then waits for its turn to write it, for each of a container's two streams by itself: so the
 //! times in a log may go back by a moment. Who asked only for what is newer than the newest line would never see one that
 //! was stamped before that line and written after it. So the last moment is asked for again, and what is known of it is left
-//! out.
+//! out. It is what comes right before the first new line, which may go on with the record in it.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;
+
+use super::LastLines;
 
 /// How far the times may go back, in nanoseconds.
 const MOMENT: i64 = 1_000_000_000;
@@ -27,6 +29,9 @@ const PART: usize = 16 << 10;
 
 /// How long a line gets before it is passed on without its end, in bytes.
 const LONGEST: usize = 1 << 20;
+
+/// How much is held back, in bytes, until a line that is known tells that it was read before.
+const MOST_UNSURE: usize = 1 << 20;
 
 /// How much is read at once, in bytes.
 const BLOCK: usize = 64 << 10;
@@ -49,17 +54,13 @@ impl Recent {
     /// From when on to ask again; none if nothing is known.
     pub(super) fn since(&self) -> Option<DateTime<Utc>> {
         let moment = self.newest()?.saturating_sub(MOMENT);
-        let oldest = self.0.iter().map(|line| line.0).min().filter(|_| self.0.len() == MOST_LINES);
+        let oldest = self.0.iter().map(|line| line.0).min().filter(|_| self.is_full());
         Some(DateTime::from_timestamp_nanos(oldest.unwrap_or(moment)))
     }
 
-    /// Whether these lines begin with one that is known. They do, unless the log has lost some that were not read.
-    pub(super) fn knows_the_first(&self, lines: &[u8]) -> bool {
-        let mut is_known = None;
-        split(lines.split(|byte| *byte == b'\n').next().unwrap_or_default(), |time, line| {
-            is_known.get_or_insert(time.is_some_and(|time| self.place(time, line).is_some()));
-        });
-        is_known == Some(true)
+    /// Whether there may have been more lines in the last moment than are remembered.
+    fn is_full(&self) -> bool {
+        self.0.len() == MOST_LINES
     }
 
     fn place(&self, time: i64, line: &[u8]) -> Option<usize> {
@@ -67,9 +68,15 @@ impl Recent {
         self.0.iter().position(|known| *known == (time, hash))
     }
 
-    /// Forgets a line, if it is known: a program may well say the same thing twice at once.
+    /// Forgets a line, if it is known: a program may well say the same thing twice at once. One that was cut is known too if
+    /// its last parts had not come when it was read: it was judged by the first ones.
     fn forget(&mut self, time: i64, line: &[u8]) -> bool {
-        !self.0.is_empty() && self.place(time, line).and_then(|place| self.0.remove(place)).is_some()
+        if self.0.is_empty() {
+            return false;
+        }
+        let cuts = (STAMP + 1 + PART..line.len()).step_by(PART);
+        let place = cuts.chain([line.len()]).rev().find_map(|end| self.place(time, &line[..end]));
+        place.and_then(|place| self.0.remove(place)).is_some()
     }
 }
 
@@ -104,10 +111,58 @@ impl Noted {
     }
 }
 
+/// What comes before the first line that is new.
+struct Again {
+    /// The last of it.
+    lines: LastLines,
+    /// Lines that come before any known one, where there may have been more than are remembered. The engine says them in the
+    /// order in which they were written: those before a known one were read too.
+    unsure: Vec<u8>,
+    has_more: bool,
+    /// Whether a known line has come.
+    is_met: bool,
+    /// Whether a new one has.
+    is_over: bool,
+}
+
+impl Again {
+    fn of(known: &Recent) -> Self {
+        let (lines, unsure) = (LastLines::default(), Vec::new());
+        Self { lines, unsure, has_more: known.is_full(), is_met: false, is_over: known.is_empty() }
+    }
+
+    /// A line that is known.
+    fn known(&mut self, line: &[u8]) {
+        if !self.is_over {
+            self.is_met = true;
+            self.lines.add(&std::mem::take(&mut self.unsure));
+            self.lines.add_line(line);
+        }
+    }
+
+    /// Any other line: handed out, unless it may turn out to be an older one.
+    fn unknown(&mut self, has_time: bool, line: &[u8], ready: &mut Vec<u8>) {
+        let may_be_older = !self.is_over && self.has_more && !self.is_met && has_time;
+        if !may_be_older || self.unsure.len() + line.len() > MOST_UNSURE {
+            self.end(ready);
+        }
+        let into = if self.is_over { ready } else { &mut self.unsure };
+        into.extend_from_slice(line);
+        into.push(b'\n');
+    }
+
+    /// What was held back is new.
+    fn end(&mut self, ready: &mut Vec<u8>) {
+        self.is_over = true;
+        ready.append(&mut self.unsure);
+    }
+}
+
 /// Lines of the engine without those that are known, and with the parts of cut lines put together.
 pub(super) struct Stamped<R> {
     inner: R,
     known: Recent,
+    again: Again,
     noted: Noted,
     /// What was read and is no whole line yet.
     rest: Vec<u8>,
@@ -120,16 +175,26 @@ impl<R: Read> Stamped<R> {
     /// These lines, but for the known ones; and where it will be noted which came last, the known ones among them.
     pub(super) fn new(inner: R, known: Recent) -> (Self, Noted) {
         let noted = Noted::default();
-        let lines =
-            Self { inner, known, noted: noted.clone(), rest: Vec::new(), ready: (Vec::new(), 0), is_at_end: false };
+        let (again, rest, ready) = (Again::of(&known), Vec::new(), (Vec::new(), 0));
+        let lines = Self { inner, known, again, noted: noted.clone(), rest, ready, is_at_end: false };
         (lines, noted)
+    }
+
+    /// Reads as far as it takes to see what comes before the first line that is new: the last of it. None where no line of
+    /// it is known: then the log has lost some that were not read.
+    pub(super) fn catch_up(&mut self) -> io::Result<Option<Vec<u8>>> {
+        self.fill()?;
+        Ok(self.again.is_met.then(|| self.again.lines.as_bytes().to_vec()))
     }
 
     /// Reads until there is something to hand out, or nothing comes any more.
     fn fill(&mut self) -> io::Result<()> {
         let mut block = vec![0; BLOCK];
         while self.ready.1 == self.ready.0.len() && !self.is_at_end {
-            let read = self.inner.read(&mut block)?;
+            let read = match self.inner.read(&mut block) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                read => read?,
+            };
             self.is_at_end = read == 0;
             self.rest.extend_from_slice(&block[..read]);
             let whole = match memchr::memrchr(b'\n', &self.rest) {
@@ -138,6 +203,9 @@ impl<R: Read> Stamped<R> {
                 None => continue,
             };
             self.pass(whole);
+            if self.is_at_end {
+                self.again.end(&mut self.ready.0);
+            }
         }
         Ok(())
     }
@@ -155,9 +223,10 @@ impl<R: Read> Stamped<R> {
                     window.add(time, line);
                     self.known.forget(time, line)
                 });
-                if !is_known {
-                    self.ready.0.extend_from_slice(line);
-                    self.ready.0.push(b'\n');
+                if is_known {
+                    self.again.known(line);
+                } else {
+                    self.again.unknown(time.is_some(), line, &mut self.ready.0);
                 }
             });
         }
@@ -259,9 +328,10 @@ mod tests {
     #[test]
     fn a_log_that_begins_with_what_is_not_known_has_lost_lines() {
         let (_, known) = read(&(line(5, "one") + &line(6, "two")), &Recent::default());
-        assert!(known.knows_the_first(line(6, "two").as_bytes()));
+        let before = |lines: &str| Stamped::new(lines.as_bytes(), known.clone()).0.catch_up().unwrap();
+        assert_eq!(before(&(line(6, "two") + &line(7, "three"))), Some(line(6, "two").into_bytes()));
         for other in [line(7, "three"), "Error response from daemon\n".to_owned(), String::new()] {
-            assert!(!known.knows_the_first(other.as_bytes()), "{other}");
+            assert_eq!(before(&other), None, "{other}");
         }
     }
 

@@ -226,6 +226,88 @@ fn a_log_that_only_the_engine_may_read_is_asked_of_the_engine() {
     read.until(200, &project);
 }
 
+/// A trace of Python below the record that tells of it, and a record that comes behind.
+const TRACE: [&str; 5] = [
+    "2026-11-20 02:00:00,123 ERROR app: cannot",
+    "Traceback (most recent call last):",
+    "  File \"a.py\", line 1, in a",
+    "    b()",
+    "KeyError: 'b'",
+];
+const BEHIND: &str = "2026-11-20 02:00:01,000 INFO app: well";
+
+/// A project whose service `app` says nothing of its own, with its log kept by the engine alone.
+fn silent() -> Project {
+    let project = Project::of(
+        "services:\n  app:\n    image: shipshape.test/app:1\n    command: [sh, -c, \"trap 'exit 0' TERM; while :; do sleep 0.1; \
+         done\"]\n    logging: { driver: local }\n",
+    );
+    project.up();
+    project
+}
+
+/// Has the container write these lines.
+fn say(project: &Project, lines: &[&str]) {
+    let text = lines.join("\n").replace('\'', r"'\''");
+    let id = project.container("app");
+    shell(&format!("printf '%s\\n' '{text}' | docker exec -i {} sh -c 'cat >/proc/1/fd/2'", id.trim()));
+}
+
+/// Runs until so many lines were read: records and errors of these runs.
+#[track_caller]
+fn counted(project: &Project, lines: u64) -> (u64, u64) {
+    let (mut seen, mut records, mut errors) = (0, 0, 0);
+    for _ in 0..20 {
+        let finished = project.run("logwatch", &["--service", "app", "--max-errors", "1000"]).gets_done();
+        assert_eq!(finished.data()["gaps"], serde_json::json!([]), "{finished}");
+        seen += finished.number_of("lines");
+        records += finished.number_of("records");
+        errors += finished.number_of("errors");
+        if seen >= lines {
+            break;
+        }
+        sleep(Duration::from_millis(100));
+    }
+    assert_eq!(seen, lines);
+    (records, errors)
+}
+
+#[test]
+fn a_trace_that_the_engine_says_to_two_runs_is_one_record() {
+    let project = silent();
+    // Something must have been read before anything is new.
+    say(&project, &[BEHIND]);
+    assert_eq!(counted(&project, 1), (1, 0));
+    for cut in 1..TRACE.len() {
+        say(&project, &TRACE[..cut]);
+        assert_eq!(counted(&project, cut as u64), (1, 1), "cut at {cut}");
+        say(&project, &[&TRACE[cut..], &[BEHIND]].concat());
+        assert_eq!(counted(&project, (TRACE.len() - cut + 1) as u64), (1, 0), "cut at {cut}");
+    }
+    // What a container begins with that is made anew is none of the old one's.
+    say(&project, &TRACE[..2]);
+    assert_eq!(counted(&project, 2), (1, 1));
+    project.compose("up --detach --wait --force-recreate --timeout 1");
+    say(&project, &TRACE[2..]);
+    let finished = project.run("logwatch", &["--service", "app", "--max-errors", "1000"]);
+    assert!(finished.number_of("records") > 0, "{finished}");
+}
+
+#[test]
+fn a_trace_that_comes_in_parts_while_it_is_followed_is_one_record() {
+    let project = silent();
+    let following = project.launch("logwatch").args(&["follow", "--service", "app", "--max-errors", "1000"]).start();
+    sleep(Duration::from_secs(3));
+    for part in [&TRACE[..2], &TRACE[2..3], &TRACE[3..]] {
+        say(&project, part);
+        sleep(Duration::from_millis(1500));
+    }
+    following.signal("INT");
+    let followed = following.wait();
+    let shown = followed.stdout().lines().filter(|line| line.contains("\"rule\":")).count();
+    assert_eq!((shown, followed.number_of("records"), followed.number_of("lines")), (1, 1, 5), "{followed}");
+}
+
 /// The orders that were shown as errors, each with how often.
 fn orders(lines: &str) -> BTreeMap<&str, u32> {
     let mut orders = BTreeMap::new();
