@@ -53,9 +53,10 @@ pub(crate) fn read(
         let (part, failed) = Enduring::over(part);
         let (part, changed) = lanes::fit(part);
         let before: &[u8] = if is_resumed { &before } else { &[] };
-        let Resumed { part, lines, bytes } = resume(before, part);
+        let Resumed { part, lines, bytes, place } = resume(before, part);
         let unreadable = |source| SourceError::Unreadable { path: name.clone().into(), source };
         last = engine::read(part, origin, &mut marks, &criteria, observer).map_err(unreadable)?;
+        last.journal = place.or(last.journal);
         // Places are those of the stream as it came.
         last.bytes = changed.as_they_came(last.bytes + bytes);
         last.tally.bytes = changed.as_they_came(last.tally.bytes + bytes);

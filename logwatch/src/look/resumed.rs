@@ -25,31 +25,50 @@ pub(super) struct Resumed {
     pub(super) lines: u64,
     /// How many bytes these are.
     pub(super) bytes: u64,
+    /// The wire's own word for the place behind them (the journal), where nothing comes behind.
+    pub(super) place: Option<String>,
 }
 
 /// Takes off the beginning of a stream what goes on with `before`, the last lines that an earlier run has read. A record is
 /// no longer than [`MOST_BYTES`]; what comes behind that is not asked any more.
 pub(super) fn resume(before: &[u8], mut part: Part) -> Resumed {
     if before.is_empty() {
-        return Resumed { part, lines: 0, bytes: 0 };
+        return Resumed { part, lines: 0, bytes: 0, place: None };
     }
-    let mut open = Open::after(before, part.wire.unwrap_or_else(|| lanes::sniff(before)));
+    let wire = part.wire.unwrap_or_else(|| lanes::sniff(before));
+    let mut open = Open::after(before, wire);
     let (mut read, mut kept, mut at) = (Vec::new(), Vec::new(), 0);
-    let (mut lines, mut bytes) = (0, 0);
+    let (mut lines, mut bytes, mut last) = (0, 0, None);
     while open.is_any() && at < MOST_BYTES {
         let Some(end) = end_of_line(&mut read, at, &mut part) else { break };
         let line = &read[at..end];
         if open.takes(line.strip_suffix(b"\n").unwrap_or(line)) {
             lines += 1;
             bytes += line.len() as u64;
+            last = Some(at..end);
         } else {
             kept.extend_from_slice(line);
+            last = None;
         }
         at = end;
     }
+    // Of what comes behind, somebody else tells the place.
+    let place = last.filter(|_| is_over(&mut read, at, &mut part)).and_then(|last| place_of(wire, &read[last]));
     kept.extend_from_slice(&read[at..]);
     let part = Part { stream: Box::new(io::Cursor::new(kept).chain(part.stream)), ..part };
-    Resumed { part, lines, bytes }
+    Resumed { part, lines, bytes, place }
+}
+
+/// Whether the stream has nothing more.
+fn is_over(read: &mut Vec<u8>, at: usize, part: &mut Part) -> bool {
+    end_of_line(read, at, part).is_none() && read.len() == at
+}
+
+/// The wire's own word for the place behind a line.
+fn place_of(wire: Wire, line: &[u8]) -> Option<String> {
+    let mut scratch = Vec::new();
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    lanes::unwrap(wire, line, &mut scratch)?.cursor.map(str::to_owned)
 }
 
 /// Where the line ends that begins here, reading on as far as it takes. None where it has no end, or none within reach.
@@ -199,7 +218,7 @@ mod tests {
 
     /// What is left of a text behind another, and how many lines are gone.
     fn resumed(before: &str, text: &str, ending: Ending) -> (String, u64) {
-        let Resumed { mut part, lines, bytes } = resume(before.as_bytes(), part(text.as_bytes(), None, ending));
+        let Resumed { mut part, lines, bytes, .. } = resume(before.as_bytes(), part(text.as_bytes(), None, ending));
         let mut left = String::new();
         part.stream.read_to_string(&mut left).unwrap();
         assert_eq!(bytes + left.len() as u64, text.len() as u64);
@@ -265,6 +284,26 @@ mod tests {
         let frames = "\tat app.Main.run(Main.java:3)\n".repeat(100_000);
         let (left, lines) = resumed(JAVA, &frames, Ending::Open);
         assert!(lines > 8_000 && left.len() > frames.len() / 2, "{lines} lines");
+    }
+
+    fn journal(number: usize, text: &str) -> String {
+        format!(
+            "{{\"__CURSOR\":\"i={number}\",\"__REALTIME_TIMESTAMP\":\"1\",\"MESSAGE\":\"{text}\",\"_TRANSPORT\":\"stdout\",\"_PID\":\"1\"}}\n"
+        )
+    }
+
+    #[test]
+    fn the_place_behind_what_was_taken_off_is_told_where_nothing_comes_behind_it() {
+        let before = journal(1, "Exception in thread main java.lang.Error");
+        let place =
+            |text: &str| resume(before.as_bytes(), part(text.as_bytes(), Some(Wire::Journal), Ending::Whole)).place;
+        let frames =
+            |count: usize| (2..2 + count).map(|number| journal(number, "\\tat app.Main.run()")).collect::<String>();
+        assert_eq!(place(&frames(2)).as_deref(), Some("i=3"));
+        assert_eq!(place(&(frames(2) + &journal(4, "INFO: next"))), None);
+        // More than a record may have: what comes behind is not looked at here.
+        assert_eq!(place(&frames(10_000)), None);
+        assert_eq!(place(""), None);
     }
 
     proptest! {

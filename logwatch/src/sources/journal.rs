@@ -1,5 +1,6 @@
 //! Units of systemd, read from the journal by `journalctl`.
 
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,6 +23,11 @@ const DEADLINE: Duration = Duration::from_secs(3600);
 /// What is wanted of each message, beside its cursor and its time, which come anyway.
 const FIELDS: &str =
     "--output-fields=MESSAGE,PRIORITY,SYSLOG_IDENTIFIER,_PID,_TRANSPORT,_SYSTEMD_UNIT,_SYSTEMD_USER_UNIT";
+
+/// How many messages before the first new one are looked at, and how many bytes of them: what is new may go on with a trace
+/// among them. Several programs of a unit may speak at once.
+const MOST_BEFORE: usize = 256;
+const MOST_BYTES_BEFORE: u64 = 256 << 10;
 
 /// The kinds of units (systemd.unit(5)). A name without one of them is that of a service.
 const KINDS: [&str; 11] =
@@ -46,6 +52,31 @@ pub(super) struct Unit {
     /// The journal's own word for the last message so far.
     last: Option<String>,
     ended: Ended,
+}
+
+/// From where the journal is read.
+#[derive(Debug, PartialEq, Eq)]
+enum Begin {
+    /// From its beginning.
+    Beginning,
+    /// From a time on.
+    Time(DateTime<Utc>),
+    /// Behind a message that is still there.
+    Behind(String),
+    /// From what has followed on a message that is not there any more.
+    Instead(String),
+}
+
+impl Begin {
+    /// The same as a word to journalctl.
+    fn word(&self) -> Option<String> {
+        match self {
+            Self::Beginning => None,
+            Self::Time(time) => Some(since(*time)),
+            Self::Behind(message) => Some(format!("--after-cursor={message}")),
+            Self::Instead(message) => Some(format!("--cursor={message}")),
+        }
+    }
 }
 
 /// A message, as far as its place goes.
@@ -125,19 +156,31 @@ impl Unit {
     ///
     /// A message that the journal does not have any more, it takes for its next one; `--after-cursor` would then leave
     /// that one out, which nobody has seen.
-    fn from(&self, left: &JournalCursor) -> Result<(String, Option<Gap>), SourceError> {
+    fn from(&self, left: &JournalCursor) -> Result<(Begin, Option<Gap>), SourceError> {
         let oldest = self.oldest()?;
         let Some(last) = &left.last else {
-            return Ok((since(left.looked), self.gap(left, &oldest)));
+            return Ok((Begin::Time(left.looked), self.gap(left, &oldest)));
         };
         let unit = format!("--unit={}", self.name);
         let there = ["--output=json", "--output-fields=PRIORITY", "--lines=1", &unit, &format!("--cursor={last}")];
         // journalctl begins with the next one there is, and does not say so.
         let there = place(self.ask(&there)?.as_bytes());
         if there.is_some_and(|there| there.cursor == *last) {
-            return Ok((format!("--after-cursor={last}"), None));
+            return Ok((Begin::Behind(last.clone()), None));
         }
-        Ok((format!("--cursor={last}"), self.gap(left, &oldest)))
+        Ok((Begin::Instead(last.clone()), self.gap(left, &oldest)))
+    }
+
+    /// The messages up to this one, which was the last that was read. Whatever goes wrong here may cost that a trace counts
+    /// twice, and never a line: so it is no error.
+    fn before(&self, last: &str) -> Vec<u8> {
+        let (unit, cursor) = (format!("--unit={}", self.name), format!("--cursor={last}"));
+        let lines = format!("--lines={MOST_BEFORE}");
+        let words = ["--output=json", "--all", FIELDS, "--reverse", &lines, &unit, &cursor];
+        let Ok(stream) = self.journalctl(&words).stream() else { return Vec::new() };
+        let mut newest_first = Vec::new();
+        let read = stream.take(MOST_BYTES_BEFORE).read_to_end(&mut newest_first);
+        if read.is_ok() { turned(&newest_first, last) } else { Vec::new() }
     }
 
     /// What was lost: something, if the journal begins after the last look. What it has dropped before that was seen.
@@ -167,19 +210,26 @@ impl Source for Unit {
             _ => None,
         };
         let (from, gap) = match &left {
-            Some(left) => self.from(left).map(|(from, gap)| (Some(from), gap))?,
-            None => self.exists().map(|()| (start.since.map(since), None))?,
+            Some(left) => self.from(left)?,
+            None => self.exists().map(|()| (start.since.map_or(Begin::Beginning, Begin::Time), None))?,
         };
         let unit = format!("--unit={}", self.name);
         // Without `--all`, a message of more than 4096 bytes would come as null.
         let words = ["--output=json", "--all", FIELDS, &unit];
-        let words: Vec<&str> = words.into_iter().chain(from.as_deref()).collect();
-        let (output, ended) = Output::of(self.journalctl(&words).deadline(DEADLINE).stream()?);
+        let word = from.word();
+        let words: Vec<&str> = words.into_iter().chain(word.as_deref()).collect();
+        let (mut output, ended) = Output::of(self.journalctl(&words).deadline(DEADLINE).stream()?);
+        let unreadable = |source| SourceError::Unreadable { path: self.name.clone().into(), source };
+        let begun = beginning(&mut output).map_err(unreadable)?;
+        let before = match &from {
+            Begin::Behind(last) if !begun.is_empty() => self.before(last),
+            _ => Vec::new(),
+        };
         let is_first = left.is_none();
         (self.ended, self.looked, self.last) = (ended, start.now, left.and_then(|left| left.last));
-        let part = Part { stream: Box::new(output), wire: Some(Wire::Journal), ending: Ending::Whole };
-        let gaps = gap.into_iter().collect();
-        let (before, marks) = (Vec::new(), Marks::new());
+        let stream = Box::new(io::Cursor::new(begun).chain(output));
+        let part = Part { stream, wire: Some(Wire::Journal), ending: Ending::Whole };
+        let (gaps, marks) = (gap.into_iter().collect(), Marks::new());
         Ok(Opened { parts: vec![part], before, gaps, marks, is_first, is_undated: false })
     }
 
@@ -203,6 +253,17 @@ impl Place {
 /// The place of the first message.
 fn place(lines: &[u8]) -> Option<Place> {
     serde_json::from_slice(lines.split(|byte| *byte == b'\n').next()?).ok()
+}
+
+/// Messages that came newest first, the oldest first; nothing unless they begin with the one that is meant. Where they end
+/// within one, that one goes.
+pub(super) fn turned(newest_first: &[u8], last: &str) -> Vec<u8> {
+    if place(newest_first).is_none_or(|newest| newest.cursor != last) {
+        return Vec::new();
+    }
+    let whole = memchr::memrchr(b'\n', newest_first).map_or(0, |feed| feed + 1);
+    let lines: Vec<&[u8]> = newest_first[..whole].split_inclusive(|byte| *byte == b'\n').rev().collect();
+    lines.concat()
 }
 
 /// `@` and a number can be taken for nothing else (systemd.time(7)).
@@ -281,6 +342,17 @@ mod tests {
         let place = place(lines).unwrap();
         assert_eq!((place.cursor.as_str(), place.time()), ("s=1;i=2", Some(at(1_763_640_007_000_000))));
         assert!(super::place(b"").is_none() && super::place(b"-- No entries --\n").is_none());
+    }
+
+    #[test]
+    fn messages_before_the_first_new_one_are_turned_around_if_they_begin_with_the_last_one_that_was_read() {
+        let message = |number: u32| format!("{{\"__CURSOR\":\"i={number}\",\"__REALTIME_TIMESTAMP\":\"{number}\"}}\n");
+        let newest_first = message(3) + &message(2) + &message(1);
+        assert_eq!(turned(newest_first.as_bytes(), "i=3"), (message(1) + &message(2) + &message(3)).into_bytes());
+        let cut = &newest_first[..newest_first.len() - 4];
+        assert_eq!(turned(cut.as_bytes(), "i=3"), (message(2) + &message(3)).into_bytes(), "half a message is none");
+        // journalctl begins with another one where that one is gone.
+        assert!(turned(newest_first.as_bytes(), "i=4").is_empty() && turned(b"", "i=3").is_empty());
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub(crate) mod plan;
 mod program;
 mod stamped;
 mod stdin;
+#[cfg(test)]
+mod tests;
 
 use std::io::Read;
 use std::path::Path;

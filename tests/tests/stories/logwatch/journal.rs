@@ -14,30 +14,33 @@ struct Journal {
 }
 
 /// A message as it is handed to the journal.
+#[derive(Clone)]
 struct Message<'a> {
     /// Seconds from now.
     at: i64,
     unit: &'a str,
     priority: u8,
     identifier: &'a str,
+    /// `journal` for what was handed over as a whole, `stdout` for what was printed line by line.
+    transport: &'a str,
     text: &'a str,
 }
 
 impl<'a> Message<'a> {
     fn of(unit: &'a str, at: i64, priority: u8, text: &'a str) -> Self {
-        Self { at, unit, priority, identifier: "program", text }
+        Self { at, unit, priority, identifier: "program", transport: "journal", text }
     }
 
     /// In the export format (systemd.io, "Journal Export Formats"); a text of several lines goes with its length.
     fn exported(&self) -> Vec<u8> {
-        let Self { at, unit, priority, identifier, text } = self;
+        let Self { at, unit, priority, identifier, transport, text } = self;
         let micros = (Utc::now() + TimeDelta::seconds(*at)).timestamp_micros();
         let boot = "0123456789abcdef0123456789abcdef";
         // Of one boot, some days ago.
         let monotonic = (at + 500_000) * 1_000_000;
         let mut bytes = format!(
             "__REALTIME_TIMESTAMP={micros}\n__MONOTONIC_TIMESTAMP={monotonic}\n_BOOT_ID={boot}\n_MACHINE_ID={boot}\n\
-             _TRANSPORT=journal\n_PID=7\n_SYSTEMD_UNIT={unit}\nPRIORITY={priority}\nSYSLOG_IDENTIFIER={identifier}\nMESSAGE\n"
+             _TRANSPORT={transport}\n_PID=7\n_SYSTEMD_UNIT={unit}\nPRIORITY={priority}\nSYSLOG_IDENTIFIER={identifier}\nMESSAGE\n"
         )
         .into_bytes();
         bytes.extend((text.len() as u64).to_le_bytes());
@@ -176,4 +179,27 @@ fn what_we_said_ourselves_is_not_read_again() {
     journal.add("system.journal", &[Message::of("demo.service", -61, 3, "refused"), own]);
     assert_eq!(journal.run("demo", &[]).number_of("errors"), 1);
     assert_eq!(journal.run("demo", &[]).number_of("records"), 0);
+}
+
+#[test]
+fn a_trace_of_which_a_run_has_read_the_first_lines_goes_on_in_the_next_one() {
+    let trace = "2026-11-20 02:00:00,123 ERROR app: cannot\nTraceback (most recent call last):\n  File \"a.py\", line 1, in a\n    \
+                 b()\nKeyError: 'b'";
+    let printed = |(at, text)| Message { transport: "stdout", ..Message::of("demo.service", at, 6, text) };
+    let messages: Vec<Message<'_>> = (-60..).zip(trace.lines()).map(printed).collect();
+    let other = Message { transport: "stdout", ..Message::of("other.service", -58, 6, "INFO: of somebody else") };
+    for cut in 1..messages.len() {
+        let journal = Journal::new();
+        journal.add("system@1.journal", &messages[..cut]);
+        let first = journal.run("demo", &[]).gets_done();
+        assert_eq!((first.number_of("records"), first.number_of("lines")), (1, cut as u64), "{first}");
+        journal.add("system@2.journal", &[&messages[cut..], std::slice::from_ref(&other)].concat());
+        let second = journal.run("demo", &[]).gets_done();
+        let rest = (messages.len() - cut) as u64;
+        assert_eq!((second.number_of("records"), second.number_of("lines")), (0, rest), "cut at {cut}: {second}");
+        // All that came belonged to a record that was counted: it was read all the same.
+        assert_eq!(journal.run("demo", &[]).number_of("lines"), 0, "cut at {cut}");
+        journal.add("system.journal", &[Message::of("demo.service", -5, 3, "refused")]);
+        assert_eq!(journal.run("demo", &[]).number_of("errors"), 1, "cut at {cut}");
+    }
 }
