@@ -104,7 +104,6 @@ enum Open {
 }
 
 /// What is open in a lane.
-#[derive(Default)]
 struct Lane {
     assembler: Assembler,
     /// Whether it ended within a line that comes in parts.
@@ -115,7 +114,8 @@ impl Open {
     /// What is open behind these lines.
     fn after(before: &[u8], wire: Wire) -> Self {
         let mut open = match wire {
-            Wire::Plain => Self::Plain(Some(Assembler::default())),
+            // These lines may begin within a record themselves.
+            Wire::Plain => Self::Plain(Some(Assembler::goes_on())),
             Wire::Compose | Wire::DockerJson | Wire::Journal => Self::Lanes(wire, HashMap::new()),
         };
         let lines = before.strip_suffix(b"\n").unwrap_or(before).split(|byte| *byte == b'\n');
@@ -135,7 +135,7 @@ impl Open {
                     // What was handed over as a whole leaves nothing open.
                     lanes.remove(said.lane);
                 } else {
-                    lanes.entry(said.lane.to_owned()).or_default().learn(&said);
+                    lanes.entry(said.lane.to_owned()).or_insert_with(Lane::new).learn(&said);
                 }
             }
         }
@@ -175,6 +175,10 @@ impl Open {
 }
 
 impl Lane {
+    fn new() -> Self {
+        Self { assembler: Assembler::goes_on(), is_within_line: false }
+    }
+
     fn learn(&mut self, said: &Unwrapped<'_>) {
         if !self.is_within_line {
             said.text.split(|byte| *byte == b'\n').for_each(|line| {
@@ -252,6 +256,16 @@ mod tests {
         for before in [INFO, LARAVEL, "plain\n"] {
             assert_eq!(resumed(before, &new, Ending::Open), (new.clone(), 0), "behind {before}");
         }
+    }
+
+    #[test]
+    fn lines_that_begin_within_a_trace_say_that_it_is_open() {
+        let frame = "  File \"a.py\", line 1, in a\n";
+        let rest = "    b()\nKeyError: 'b'\n";
+        assert_eq!(resumed(frame, &format!("{rest}{INFO}"), Ending::Open), (INFO.to_owned(), 2));
+        let [frame, rest] =
+            [frame, rest].map(|text| text.split_inclusive('\n').map(|line| docker("stderr", line)).collect::<String>());
+        assert_eq!(resumed(&frame, &rest, Ending::Open), (String::new(), 2));
     }
 
     #[test]

@@ -21,6 +21,9 @@ const MOMENT: i64 = 1_000_000_000;
 /// How many lines of the last moment are remembered. Of more, the last ones: then less than a moment is asked for again.
 const MOST_LINES: usize = 256;
 
+/// How many lines are remembered however old they are: what comes may go on with a record that is written slowly.
+const FEWEST_LINES: usize = 64;
+
 /// Length of the engine's time, `2026-11-20T12:20:58.976820702Z`; a blank comes after it.
 const STAMP: usize = 30;
 
@@ -36,7 +39,7 @@ const MOST_UNSURE: usize = 1 << 20;
 /// How much is read at once, in bytes.
 const BLOCK: usize = 64 << 10;
 
-/// The lines of the last moment that was read: the time of each, in nanoseconds since 1970, and a hash of it.
+/// The last lines that were read, in their order: the time of each, in nanoseconds since 1970, and a hash of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Recent(VecDeque<(i64, u64)>);
 
@@ -54,13 +57,9 @@ impl Recent {
     /// From when on to ask again; none if nothing is known.
     pub(super) fn since(&self) -> Option<DateTime<Utc>> {
         let moment = self.newest()?.saturating_sub(MOMENT);
-        let oldest = self.0.iter().map(|line| line.0).min().filter(|_| self.is_full());
-        Some(DateTime::from_timestamp_nanos(oldest.unwrap_or(moment)))
-    }
-
-    /// Whether there may have been more lines in the last moment than are remembered.
-    fn is_full(&self) -> bool {
-        self.0.len() == MOST_LINES
+        let oldest = self.0.iter().map(|line| line.0).min()?;
+        let is_full = self.0.len() == MOST_LINES;
+        Some(DateTime::from_timestamp_nanos(if is_full { oldest } else { oldest.min(moment) }))
     }
 
     fn place(&self, time: i64, line: &[u8]) -> Option<usize> {
@@ -91,11 +90,11 @@ impl Window {
     fn add(&mut self, time: i64, line: &[u8]) {
         self.newest = self.newest.max(time);
         let from = self.newest.saturating_sub(MOMENT);
-        if time >= from {
-            self.lines.0.push_back((time, XxHash3_64::oneshot(line)));
-        }
-        while self.lines.0.front().is_some_and(|line| line.0 < from) || self.lines.0.len() > MOST_LINES {
-            self.lines.0.pop_front();
+        let lines = &mut self.lines.0;
+        lines.push_back((time, XxHash3_64::oneshot(line)));
+        while lines.len() > MOST_LINES || lines.len() > FEWEST_LINES && lines.front().is_some_and(|line| line.0 < from)
+        {
+            lines.pop_front();
         }
     }
 }
@@ -115,10 +114,9 @@ impl Noted {
 struct Again {
     /// The last of it.
     lines: LastLines,
-    /// Lines that come before any known one, where there may have been more than are remembered. The engine says them in the
-    /// order in which they were written: those before a known one were read too.
+    /// Lines that come before any known one. The engine says lines in the order in which they were written, and the last ones
+    /// are remembered: those before a known one were read too.
     unsure: Vec<u8>,
-    has_more: bool,
     /// Whether a known line has come.
     is_met: bool,
     /// Whether a new one has.
@@ -128,7 +126,7 @@ struct Again {
 impl Again {
     fn of(known: &Recent) -> Self {
         let (lines, unsure) = (LastLines::default(), Vec::new());
-        Self { lines, unsure, has_more: known.is_full(), is_met: false, is_over: known.is_empty() }
+        Self { lines, unsure, is_met: false, is_over: known.is_empty() }
     }
 
     /// A line that is known.
@@ -142,7 +140,7 @@ impl Again {
 
     /// Any other line: handed out, unless it may turn out to be an older one.
     fn unknown(&mut self, has_time: bool, line: &[u8], ready: &mut Vec<u8>) {
-        let may_be_older = !self.is_over && self.has_more && !self.is_met && has_time;
+        let may_be_older = !self.is_over && !self.is_met && has_time;
         if !may_be_older || self.unsure.len() + line.len() > MOST_UNSURE {
             self.end(ready);
         }
@@ -319,6 +317,9 @@ mod tests {
         assert_eq!(Recent::default().since(), None);
         let (_, known) = read(&(line(100, "old") + &line(400_000_000, "newest")), &Recent::default());
         assert_eq!(known.since().unwrap().to_rfc3339(), "2026-11-20T12:20:57.400+00:00");
+        let long_ago = "2026-11-20T12:20:50.000000000Z long ago\n".to_owned();
+        let (_, known) = read(&(long_ago + &line(5, "newest")), &Recent::default());
+        assert_eq!(known.since().unwrap().to_rfc3339(), "2026-11-20T12:20:50+00:00", "of few lines all");
         let many: String = (0..1000).map(|number| line(number, "many")).collect();
         let (_, known) = read(&many, &Recent::default());
         assert_eq!(known.since().unwrap().timestamp_subsec_nanos(), 1000 - 256);

@@ -191,10 +191,11 @@ proptest! {
 
     #[test]
     fn what_the_engine_says_is_counted_alike_wherever_runs_cut_it(
-        text in records(), looks in looks(), lateness in prop::collection::vec(0..3_000_i64, 100), long in 0..20_usize
+        text in records(), looks in looks(), lateness in prop::collection::vec(0..3_000_i64, 100), long in 0..20_usize,
+        pace in prop::sample::select(vec![1000, 700_000_000, 5_000_000_000])
     ) {
         let mut log: Vec<(i64, String, bool)> =
-            text.lines().zip(&lateness).zip(1..).map(|((line, late), number)| (number * 1000 - late, line.to_owned(), false)).collect();
+            text.lines().zip(&lateness).zip(1..).map(|((line, late), number)| (number * pace - late, line.to_owned(), false)).collect();
         // A line that the engine has cut, somewhere between two records.
         let begins = |line: &(i64, String, bool)| line.1.starts_with("[2026") || line.1.starts_with("2026");
         if let Some(at) = (long..log.len()).find(|at| begins(&log[*at])) {
