@@ -19,7 +19,7 @@ use crate::deploy::{Application, Doubt, Takers};
 use crate::identifier::Identifier;
 use crate::preflight::{self, Finding, failed, fine};
 use crate::renew;
-use crate::wanted::{self, Wanted, WantedError};
+use crate::wanted::{self, SERVED_AT, Wanted, WantedError};
 
 /// What is looked at.
 #[derive(ClapArgs, Clone, Debug, Default)]
@@ -78,8 +78,16 @@ fn taken_by(wanted: &Wanted, application: &Application) -> Vec<Finding> {
     let mut findings: Vec<Finding> = takers.doubts(wanted).into_iter().map(note).collect();
     if takers.is_found && !takers.services.is_empty() {
         let (services, folder) = (takers.names().join(", "), wanted.folder.display());
-        findings
-            .push(fine("deploy.service", format!("found by its mounts to take what comes to {folder}: {services}")));
+        let at: Vec<String> = takers.look_at(&[]).iter().map(ToString::to_string).collect();
+        let looked = match (&wanted.verify, &at[..]) {
+            (Some(_), _) => String::new(),
+            (None, []) => {
+                format!("; they publish no port 443, so it is looked at nowhere unless it shows at {SERVED_AT}")
+            }
+            (None, at) => format!("; it is looked at where they are reached: {}", at.join(", ")),
+        };
+        let told = format!("found by their mounts to take what comes to {folder}: {services}{looked}");
+        findings.push(fine("deploy.service", told));
     }
     findings
 }

@@ -141,6 +141,12 @@ pub(crate) struct Taken {
     pub(crate) services: Vec<String>,
     /// Where they show it.
     pub(crate) at: Vec<SocketAddr>,
+    /// Whether they were found: of services that are stated more is wanted.
+    #[serde(default)]
+    pub(crate) is_found: bool,
+    /// Whether its owner was asked to say more. Then each run looks again, and asks again.
+    #[serde(default)]
+    pub(crate) is_doubtful: bool,
 }
 
 /// Whether a certificate is in use.
@@ -219,7 +225,11 @@ mod tests {
 
     #[test]
     fn a_new_certificate_is_taken_by_whoever_took_the_one_before() {
-        let taken = Taken { services: vec!["httpd".to_owned()], at: vec!["127.0.0.1:443".parse().unwrap()] };
+        let taken = Taken {
+            services: vec!["httpd".to_owned()],
+            at: vec!["127.0.0.1:443".parse().unwrap()],
+            ..Taken::default()
+        };
         let mut record = Record { taken: Some(taken.clone()), revoked: Some("7".to_owned()), ..Record::default() };
         let issued = Issued {
             serial: "8".to_owned(),

@@ -16,7 +16,7 @@ use shipshape_core::{signal, units};
 
 pub(crate) use book::Book;
 pub(crate) use sessions::Sessions;
-pub(crate) use using::{is_use_known, services};
+pub(crate) use using::{is_use_known, known_places, services};
 use visit::Visit;
 pub(crate) use visit::{known, lineage, planned, row, waiting};
 

@@ -10,7 +10,7 @@ use shipshape_core::run::Outcome;
 use crate::cli::{Context, OneArgs};
 use crate::deploy::{self, Application, Takers};
 use crate::due::{self, Due};
-use crate::renew::{Book, exit_of, is_use_known, known, lineage, planned, row, services, waiting};
+use crate::renew::{Book, exit_of, is_use_known, known, known_places, lineage, planned, row, services, waiting};
 use crate::report::{self, Action, Row};
 use crate::wanted::{self, Wanted};
 
@@ -37,9 +37,9 @@ fn named(args: &OneArgs, context: &Context<'_>) -> Result<Vec<Row>, Failure> {
 fn status_of(wanted: &Wanted, book: &Book, application: &Application, context: &Context<'_>) -> Row {
     let mut row = remembered(wanted, book, context);
     let record = book.record(&wanted.name);
-    let addresses = match (&wanted.verify, record.taken) {
+    let addresses = match (&wanted.verify, known_places(wanted, &record)) {
         (Some(stated), _) => stated.clone(),
-        (None, Some(taken)) => taken.at,
+        (None, Some(known)) => known,
         (None, None) => ask(&mut row, wanted, application),
     };
     let served = deploy::served_at(&addresses, &wanted.identifiers);

@@ -85,7 +85,10 @@ impl Explain for DeployError {
                 format!("write its whole path, or one of a program in {}", shipshape_core::child::PATH)
             }
             Self::NoProgram { key, .. } => {
-                format!("say what it has instead: {key} = [\"…\"], or {key} = [] for nothing at all")
+                format!(
+                    "say what it has instead: {key} = [\"…\"], or {key} = [] for nothing at all; where it does not serve the \
+                     certificate, its label: shipshape.kind = none"
+                )
             }
             Self::Refused { .. } => "the old one is still served; the next run tries again".to_owned(),
             Self::Idle { instance, state: "paused" } => format!("let it go on: docker unpause {instance}"),

@@ -75,14 +75,14 @@ impl<'a> Server<'a> {
     /// Tries the configuration (`nginx -t`) in every copy of each service that runs: all of them before the first is told to
     /// take anything.
     pub(crate) fn test(&self) -> Result<Tried, DeployError> {
-        if self.use_by.test.is_empty() {
-            return Ok(Tried::Good { idle: Vec::new() });
-        }
         let mut idle = Vec::new();
         for place in self.places()? {
             match place.test(&self.use_by.test)? {
                 Tried::Good { .. } => {}
                 Tried::NotRunning => idle.push(place.service.to_owned()),
+                Tried::Bad(words) if self.takers.len() > 1 => {
+                    return Ok(Tried::Bad(format!("{}: {words}", place.service)));
+                }
                 bad @ Tried::Bad(_) => return Ok(bad),
             }
         }
@@ -135,12 +135,15 @@ impl<'a> Server<'a> {
 }
 
 impl Place<'_> {
-    /// Tries it in every copy that runs.
+    /// Tries it in every copy that runs, if there is anything to try.
     fn test(&self, argv: &[String]) -> Result<Tried, DeployError> {
         let mut tried = Tried::NotRunning;
         for copy in self.copies()? {
             if copy.state != ServiceState::Running {
                 continue;
+            }
+            if argv.is_empty() {
+                return Ok(Tried::Good { idle: Vec::new() });
             }
             match self.run(&copy, argv, "test")? {
                 Ran::Well => tried = Tried::Good { idle: Vec::new() },

@@ -13,7 +13,7 @@ use shipshape_core::report::Notice;
 use shipshape_core::stack::{Ports, Stack, StackError};
 
 use super::{Application, DeployError, mounts};
-use crate::wanted::{SERVED_AT, Wanted};
+use crate::wanted::{SERVED_AT, Wanted, usual};
 
 /// A service that takes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +45,8 @@ pub(crate) struct Takers {
     pub(crate) services: Vec<Taker>,
     /// Whether they were found: nobody has named them.
     pub(crate) is_found: bool,
-    /// Whether it was to be found out, and no description of an application could be read.
-    pub(crate) is_unread: bool,
+    /// Why it could not be found out, where there is a description of an application that cannot be read.
+    pub(crate) unread: Option<String>,
     /// Services that see it, and of which it is not known how they take it.
     unknown: Vec<String>,
     /// Services that are not known either, and see it with all that lies around it.
@@ -72,22 +72,36 @@ impl Takers {
     fn stated(service: &str, stack: &dyn Stack) -> Result<Self, DeployError> {
         let known = stack.services()?;
         let look_at = match known.iter().find(|one| one.name == service) {
-            Some(found) => rule::look_at(&found.ports),
+            // Whoever names a service wants to know that it serves: where it says nothing else, where servers are.
+            Some(found) => {
+                Some(rule::look_at(&found.ports)).filter(|at| !at.is_empty()).unwrap_or_else(|| vec![usual()])
+            }
             None => look_at_unit(service, stack, || known.iter().map(|one| one.name.clone()).collect())?,
         };
         Ok(Self { services: vec![Taker { service: service.to_owned(), look_at }], ..Self::default() })
     }
 
     fn found(application: &Application, live: &Path) -> Self {
-        // Whatever is wrong with it: whoever has named no service may have none.
-        let Ok(Some(stack)) = application.described() else { return Self::unread() };
-        let Ok(services) = stack.services() else { return Self::unread() };
+        let services = match application.described() {
+            Ok(None) => return Self { is_found: true, ..Self::default() },
+            Ok(Some(stack)) => stack.services(),
+            Err(refused) => Err(refused),
+        };
+        // Whoever has named no service may have none: that is no error, and not known either.
+        let services = match services {
+            Ok(services) => services,
+            Err(refused) => return Self { unread: Some(told(&refused)), ..Self::default() },
+        };
         let seeing: Vec<_> = services.iter().filter_map(|one| Some((one, mounts::sight(one, live)?))).collect();
         rule::found(&seeing)
     }
 
-    fn unread() -> Self {
-        Self { is_unread: true, ..Self::default() }
+    /// Why these, which took it before, cannot be told now: nothing can be read, or nobody sees it any more. A description may
+    /// be read in part, where the files that were named by hand when the project was started are not known.
+    pub(crate) fn out_of_reach(&self, known: &[String]) -> Option<String> {
+        let is_nobody = self.is_found && self.services.is_empty() && self.unknown.is_empty();
+        let nobody = || "no service mounts it any more, as the compose file is read now".to_owned();
+        self.unread.clone().or_else(|| (is_nobody && !known.is_empty()).then(nobody))
     }
 
     /// The services by name.
@@ -121,6 +135,7 @@ impl Takers {
     }
 
     fn nobody(&self, name: &str) -> Doubt {
+        let why = self.unread.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         let onlookers = match &self.onlookers[..] {
             [] => String::new(),
             seeing => format!(" ({} may read it, from a folder above it)", seeing.join(", ")),
@@ -128,7 +143,7 @@ impl Takers {
         Doubt {
             code: "deploy.nobody",
             message: format!(
-                "nothing is told to take the new certificate of {name}, and nobody looks whether it is served"
+                "nothing is told to take a new certificate of {name}, and nobody looks whether it is served{why}"
             ),
             hint: format!(
                 "say who serves it: service = \"NAME\"{onlookers} or command = [\"PROGRAM\", …], and where: verify = \
@@ -143,11 +158,13 @@ impl Takers {
                 "say it: service = \"{service}\" with test = [\"…\"] and reload = [\"…\"], or command = [\"PROGRAM\", …], or \
                  verify = [] where nothing has to be told; where it is an nginx, its label: shipshape.kind = nginx"
             ),
-            [known, ..] => format!(
-                "say who takes it: service = \"{}\", and command = [\"PROGRAM\", …] where {service} has to be told too; \
-                 where that is an nginx, its label: shipshape.kind = nginx",
+            [known] => format!(
+                "give it a label: shipshape.kind = nginx where it is one, none where it has not to be told; else say who \
+                 takes it: service = \"{}\", and command = [\"PROGRAM\", …] for {service}",
                 known.service
             ),
+            // One service can be named, and who names one names all.
+            _ => "give it a label: shipshape.kind = nginx where it is one, none where it has not to be told".to_owned(),
         };
         Doubt {
             code: "deploy.unknown_kind",
@@ -157,6 +174,12 @@ impl Takers {
             hint,
         }
     }
+}
+
+/// What is wrong, and why.
+fn told(refused: &StackError) -> String {
+    let why = std::error::Error::source(refused).map(|source| format!(": {source}")).unwrap_or_default();
+    format!("{refused}{why}")
 }
 
 /// This machine's own manager tells of a unit only when it is asked for it; its ports are the machine's.

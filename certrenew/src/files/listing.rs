@@ -20,10 +20,16 @@ pub(crate) fn names(folder: &Path) -> Result<Vec<String>, FilesError> {
         let entry = entry.map_err(reading)?;
         // Hidden ones hold the links of one version, or wait to be switched.
         let name = entry.file_name().into_string().ok().filter(|name| !name.starts_with('.'));
-        names.extend(name.filter(|_| entry.path().join("fullchain.pem").exists()));
+        names.extend(name.filter(|_| is_there(&entry.path().join("fullchain.pem"))));
     }
     names.sort();
     Ok(names)
+}
+
+/// What leads nowhere, or where one may not look, is there all the same.
+fn is_there(file: &Path) -> bool {
+    let is_gone = |kind| matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory);
+    file.symlink_metadata().map_or_else(|error| !is_gone(error.kind()), |_| true)
 }
 
 /// What the certificate `live/NAME` says of itself, by whatever links it is reached; none where there is none.
@@ -53,7 +59,9 @@ mod tests {
         fs::write(live.join("README"), "certbot's").unwrap();
         symlink("a.test", live.join("link.test")).unwrap();
         symlink("nowhere", live.join("gone.test")).unwrap();
-        assert_eq!(names(folder.path()).unwrap(), ["a.test", "b.test", "link.test"]);
+        fs::create_dir(live.join("dangling.test")).unwrap();
+        symlink("nowhere", live.join("dangling.test/fullchain.pem")).unwrap();
+        assert_eq!(names(folder.path()).unwrap(), ["a.test", "b.test", "dangling.test", "link.test"]);
         assert!(shown(folder.path(), "a.test").is_err() && shown(folder.path(), "empty").unwrap().is_none());
     }
 }

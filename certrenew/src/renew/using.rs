@@ -11,10 +11,11 @@ use std::net::SocketAddr;
 use shipshape_core::clock;
 use shipshape_core::error::Failure;
 use shipshape_core::report::Notice;
+use shipshape_core::stack::StackError;
 
 use crate::certificate::Facts;
 use crate::cli::Context;
-use crate::deploy::{self, Application, DeployError, Server, Takers, Tried};
+use crate::deploy::{self, Application, DeployError, Doubt, Server, Takers, Tried};
 use crate::files::{Lineage, Version};
 use crate::ledger::{Deploy, Record, Taken};
 use crate::report::{Action, Row};
@@ -48,6 +49,10 @@ impl Using<'_> {
         let known = self.record.deploy.clone().filter(|deploy| deploy.serial == facts.serial);
         if known.as_ref().is_some_and(|deploy| !deploy.is_done) {
             "an earlier run could not put it to use".clone_into(&mut self.row.reason);
+            return self.put(None, facts, Action::Deployed);
+        }
+        if !self.is_settled()? {
+            "others are there to take it now".clone_into(&mut self.row.reason);
             return self.put(None, facts, Action::Deployed);
         }
         let addresses = self.look_at();
@@ -116,13 +121,26 @@ impl Using<'_> {
         if let Some(stated) = &self.wanted.verify {
             return stated.clone();
         }
-        let is_of =
-            |taken: &Taken| self.wanted.use_by.service.as_ref().is_none_or(|own| taken.services == [own.clone()]);
-        if self.record.taken.as_ref().is_none_or(|taken| !is_of(taken)) && self.wanted.use_by.service.is_some() {
+        if self.wanted.use_by.service.is_some() && known_places(self.wanted, self.record).is_none() {
             let Ok(takers) = self.takers() else { return vec![wanted::usual()] };
-            self.record.taken = Some(Taken { services: takers.names(), at: takers.look_at(&[]) });
+            self.record.taken = Some(Taken { services: takers.names(), at: takers.look_at(&[]), ..Taken::default() });
         }
-        self.record.taken.as_ref().map(|taken| taken.at.clone()).unwrap_or_default()
+        known_places(self.wanted, self.record).unwrap_or_default()
+    }
+
+    /// Whether those who take it are known as well as they were. Where its owner was asked to say more, it is looked again
+    /// whether that is so still, and if it is, asked again: nothing is over because nobody looks.
+    fn is_settled(&mut self) -> Result<bool, Failure> {
+        let known = self.record.taken.clone().filter(|taken| taken.is_doubtful);
+        let Some(known) = known else { return Ok(true) };
+        let takers = self.takers()?;
+        if takers.unread.is_some() || takers.names() != known.services {
+            return Ok(false);
+        }
+        let doubts = takers.doubts(self.wanted);
+        self.record.taken = Some(Taken { is_doubtful: !doubts.is_empty(), ..known });
+        self.tell(doubts);
+        Ok(true)
     }
 
     fn takers(&self) -> Result<Takers, DeployError> {
@@ -134,17 +152,22 @@ impl Using<'_> {
             self.lineage.switch(version)?;
         }
         let takers = self.takers()?;
-        if let Some(known) = self.record.taken.as_ref().filter(|known| takers.is_unread && !known.services.is_empty()) {
-            let known = known.services.clone();
-            return self.out_of_reach(&known, facts);
+        let known = self.record.taken.clone().unwrap_or_default();
+        if let Some(why) = takers.out_of_reach(&known.services) {
+            return self.out_of_reach(&known.services, &why, facts);
         }
-        let names = takers.names();
-        self.record.taken = Some(Taken { services: names.clone(), at: takers.look_at(&[]) });
+        let (names, doubts) = (takers.names(), takers.doubts(self.wanted));
+        let (is_found, is_doubtful) = (takers.is_found, !doubts.is_empty());
+        self.record.taken = Some(Taken { services: names.clone(), at: takers.look_at(&[]), is_found, is_doubtful });
         self.row.services(&names, takers.is_found);
         let stack = if names.is_empty() { None } else { Some(self.application.stack().map_err(DeployError::from)?) };
         let server = Server { use_by: &self.wanted.use_by, takers: &takers.services, stack };
         let idle = match server.test() {
-            Err(DeployError::Stack(_)) if takers.is_found => return self.out_of_reach(&names, facts),
+            Err(DeployError::Stack(away @ (StackError::NoAnswer { .. } | StackError::NoManager { .. })))
+                if takers.is_found =>
+            {
+                return self.out_of_reach(&names, &away.to_string(), facts);
+            }
             other => match other? {
                 Tried::Good { idle } => idle,
                 Tried::NotRunning => {
@@ -155,9 +178,28 @@ impl Using<'_> {
             },
         };
         server.reload()?;
-        let done = self.look(&takers.look_at(&idle), takers.is_found, facts)?;
-        takers.doubts(self.wanted).into_iter().for_each(|doubt| self.context.run.warn(doubt.into()));
-        Ok(done)
+        self.tell(doubts);
+        let mut addresses = takers.look_at(&idle);
+        if takers.is_found {
+            addresses.extend(self.unsaid(&addresses, &names, &known));
+        }
+        self.look(&addresses, takers.is_found, facts)
+    }
+
+    /// Where it may be served too, though nothing says so: where servers are, of services that publish no port for it (a proxy
+    /// may pass it on); where services were reached that took it before and are not found any more. Of these, those that show a
+    /// certificate for its names.
+    fn unsaid(&self, said: &[SocketAddr], services: &[String], known: &Taken) -> Vec<SocketAddr> {
+        let is_lost = known.services.iter().any(|service| !services.contains(service));
+        let mut candidates: Vec<SocketAddr> = if is_lost { known.at.clone() } else { Vec::new() };
+        candidates.extend((said.is_empty() && !services.is_empty()).then(wanted::usual));
+        candidates.retain(|one| !said.contains(one));
+        candidates.dedup();
+        let seen = deploy::served_at(&candidates, &self.wanted.identifiers);
+        let others = deploy::of_others(&seen);
+        let shows = |at: &SocketAddr| seen.iter().any(|one| one.address == *at && one.shown.is_ok());
+        candidates.retain(|at| shows(at) && !others.contains(at));
+        candidates
     }
 
     /// Looks until it is served, at what is stated or else at these addresses.
@@ -166,12 +208,18 @@ impl Using<'_> {
         let names = &self.wanted.identifiers;
         let mut seen = deploy::wait_until_served(stated.unwrap_or(addresses), names, &facts.serial, deploy::PATIENCE);
         if stated.is_none() && is_found {
-            // Nobody has said that it is served there: who shows other names alone may have nothing to do with it.
+            // Nobody has said that it is served there: beside one that shows it, those that show other names alone have nothing
+            // to do with it.
             let others = deploy::of_others(&seen);
-            seen.retain(|one| !others.contains(&one.address));
-            for address in &others {
-                self.tell_others(address);
+            let is_shown = seen.iter().any(|one| shows(one, &facts.serial));
+            if !is_shown && !others.is_empty() && seen.iter().all(|one| others.contains(&one.address)) {
+                self.row.served(&seen);
+                for address in &others {
+                    self.tell_others(address);
+                }
+                return Ok(Use::NotYet);
             }
+            seen.retain(|one| !is_shown || !others.contains(&one.address));
         }
         if let Some(taken) = self.record.taken.as_mut().filter(|_| stated.is_none()) {
             taken.at = addresses.iter().copied().filter(|at| seen.iter().any(|one| one.address == *at)).collect();
@@ -181,19 +229,21 @@ impl Using<'_> {
         if other.is_empty() { Ok(Use::Done) } else { Err(RenewError::NotServed { seen: other.join("; ") }.into()) }
     }
 
-    /// Services that were found, and cannot be told now, because the application does not answer. Whoever has named none is
-    /// not to fail by it; the next run tries again.
-    fn out_of_reach(&mut self, services: &[String], facts: &Facts) -> Result<Use, Failure> {
+    /// Services that were found or may be there, and cannot be told now. Whoever has named none is not to fail by it; what is
+    /// known of them stays, and the next run tries again.
+    fn out_of_reach(&mut self, services: &[String], why: &str, facts: &Facts) -> Result<Use, Failure> {
         self.row.services(services, true);
         if self.wanted.verify.is_some() {
             return self.look(&[], true, facts);
         }
-        let services = services.join(", ");
-        self.context.run.warn(Notice::new(
-            "deploy.nobody",
-            format!("nothing could tell {services} to take the new certificate of {}: the application cannot be reached", self.wanted.name),
-            "the next run tries again; is the Docker engine running, and may you use it? docker compose ps; where nothing has to be told: verify = []",
-        ));
+        let name = &self.wanted.name;
+        let told = match services {
+            [] => format!("who takes the new certificate of {name} could not be found out: {why}"),
+            known => format!("{} could not be told to take the new certificate of {name}: {why}", known.join(", ")),
+        };
+        let hint = "the next run tries again; docker compose ps shows whether the application can be reached; where somebody else \
+                    takes it now: service = \"NAME\" or command = [\"PROGRAM\", …], where nothing has to be told: verify = []";
+        self.context.run.warn(Notice::new("deploy.nobody", told, hint));
         Ok(Use::NotYet)
     }
 
@@ -228,6 +278,12 @@ impl Using<'_> {
         ));
     }
 
+    fn tell(&self, doubts: Vec<Doubt>) {
+        for doubt in doubts {
+            self.context.run.warn(doubt.into());
+        }
+    }
+
     fn tell_others(&self, address: &SocketAddr) {
         let name = &self.wanted.name;
         self.context.run.warn(Notice::new(
@@ -252,6 +308,14 @@ pub(crate) fn services(wanted: &Wanted, record: &Record) -> (Vec<String>, bool) 
         (None, Some(taken)) if wanted.is_open => (taken.services.clone(), true),
         (None, _) => (Vec::new(), false),
     }
+}
+
+/// Where those show it who took it when it was last put to use; none where that is not known of those who are to take it now.
+pub(crate) fn known_places(wanted: &Wanted, record: &Record) -> Option<Vec<SocketAddr>> {
+    let stated = &wanted.use_by.service;
+    let is_theirs =
+        |taken: &&Taken| stated.as_ref().is_none_or(|own| !taken.is_found && taken.services == [own.clone()]);
+    record.taken.as_ref().filter(is_theirs).map(|taken| taken.at.clone())
 }
 
 fn done(facts: &Facts) -> Deploy {

@@ -121,7 +121,7 @@ fn renewed_by(facts: &Facts, record: &Record, certbot: Option<bool>) -> String {
         (Some(issued), _) if is_ours(facts, record) => {
             let flags: Vec<String> = issued.names.iter().map(|name| format!("--domain {name}")).collect();
             format!(
-                "issued by certrenew; no configuration names it, so it is renewed by runs with its flags alone: certrenew {} …",
+                "issued by certrenew; no configuration that was read names it: renewed by runs with another one, or with its flags: certrenew {} …",
                 flags.join(" ")
             )
         }
@@ -132,7 +132,9 @@ fn renewed_by(facts: &Facts, record: &Record, certbot: Option<bool>) -> String {
         (_, None) if facts.is_self_signed => {
             "not renewed by certrenew: it vouches for itself, and no configuration names it".to_owned()
         }
-        (_, None) => "not renewed by certrenew: no configuration names it".to_owned(),
+        (_, None) => {
+            "not renewed by certrenew, as far as can be seen: no configuration that was read names it".to_owned()
+        }
     }
 }
 
@@ -229,8 +231,7 @@ mod tests {
         conf("b.test.conf", "authenticator = webroot");
         conf("c.test.conf", "autorenew = False");
         let (exit, rows) = machine.told(&machine.here()).unwrap();
-        let expected =
-            ["runs with its flags alone: certrenew --domain a.test", "certbot's", "by nobody", "vouches for itself"];
+        let expected = ["with its flags: certrenew --domain a.test", "certbot's", "by nobody", "vouches for itself"];
         assert_eq!(rows.len(), expected.len(), "{rows:?}");
         for ((_, reason), expected) in rows.iter().zip(expected) {
             assert!(reason.contains(expected), "{rows:?}");

@@ -213,7 +213,7 @@ fn of_several_services_all_that_run_are_tried_before_one_is_reloaded() {
     assert_eq!(test(&of_both(&[Stopped], &[Running]), "true"), Tried::Good { idle: vec!["web".to_owned()] });
     assert_eq!(test(&of_both(&[Stopped], &[]), "true"), Tried::NotRunning);
     let refusing = "[ $INSTANCE != id2 ] || { echo no >&2; exit 1; }";
-    assert_eq!(test(&of_both(&[Running], &[Stopped, Running]), refusing), Tried::Bad("no".to_owned()));
+    assert_eq!(test(&of_both(&[Running], &[Stopped, Running]), refusing), Tried::Bad("web: no".to_owned()));
 }
 
 #[test]

@@ -25,18 +25,23 @@ enum Part {
 }
 
 /// Sorts them: those that take it; those that may, and are to be asked about. Whoever sees it only with all that lies around
-/// it (a whole project, a whole disk) is asked about only where nobody takes it.
+/// it (a whole project, a whole disk) counts, and is asked about, only where nobody else takes it.
 pub(super) fn found(seeing: &[(&Service, Sight)]) -> Takers {
     let mut takers = Takers { is_found: true, ..Takers::default() };
+    let mut above = Vec::new();
     for (service, sight) in seeing {
         match (part(service), sight) {
-            (Part::Server(WebServer::Nginx), _) => {
-                takers.services.push(Taker { service: service.name.clone(), look_at: look_at(&service.ports) });
+            (Part::Server(WebServer::Nginx), sight) => {
+                let sees = if *sight == Sight::Itself { &mut takers.services } else { &mut above };
+                sees.push(Taker { service: service.name.clone(), look_at: look_at(&service.ports) });
             }
             (Part::None, _) => {}
             (Part::Unknown, Sight::Itself) => takers.unknown.push(service.name.clone()),
             (Part::Unknown, Sight::Above) => takers.onlookers.push(service.name.clone()),
         }
+    }
+    if takers.services.is_empty() {
+        takers.services = above;
     }
     takers
 }
@@ -117,8 +122,9 @@ mod tests {
             (service("whole", "openresty/openresty", None), Sight::Above),
             (service("not", "nginx:1.26", Some("none")), Sight::Itself),
         ];
-        let takers = ["httpd", "edge", "whole"].map(str::to_owned).to_vec();
-        assert_eq!(told(&services), (takers, Vec::new(), Vec::new()));
+        let takers = ["httpd", "edge"].map(str::to_owned).to_vec();
+        assert_eq!(told(&services), (takers, Vec::new(), Vec::new()), "who sees all around it serves something else");
+        assert_eq!(told(&services[2..]).0, ["whole"], "unless nobody else takes it");
         assert!(found(&[]).is_found && found(&[]).services.is_empty());
     }
 

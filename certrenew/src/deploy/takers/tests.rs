@@ -70,6 +70,12 @@ fn a_service_of_an_unknown_kind_is_named_with_what_to_say_of_it() {
     };
     assert_eq!(*code, "deploy.unknown_kind");
     assert!(hint.contains("service = \"httpd\", and command"), "what is known would be lost: {hint}");
+    let nginx = |name: &str| service(name, "nginx", "/srv/shop/certs");
+    let [(_, hint)] = &told(nobody(), vec![nginx("a"), nginx("b"), mail()])[..] else { panic!("one doubt") };
+    assert!(
+        hint.contains("shipshape.kind = nginx") && !hint.contains("service ="),
+        "what is known would be lost: {hint}"
+    );
 }
 
 #[test]
@@ -100,10 +106,14 @@ fn whoever_has_said_enough_is_not_asked() {
 fn an_application_that_cannot_be_read_is_no_error_where_nobody_was_named() {
     let broken = || Application::of(Box::new(Fake { is_broken: true, ..Fake::default() }));
     let open = certificate(nobody());
-    for application in [broken(), Application::at(None)] {
+    let known = ["httpd".to_owned()];
+    for (application, why) in [(broken(), Some("yaml: line 3")), (Application::at(None), None)] {
         let takers = Takers::of(&open, Path::new(LIVE), &application).unwrap();
-        assert!(takers.is_unread && takers.services.is_empty());
-        assert_eq!(takers.doubts(&open)[0].code, "deploy.nobody");
+        assert!(takers.services.is_empty());
+        assert_eq!(takers.out_of_reach(&[]).is_some(), why.is_some());
+        assert!(takers.out_of_reach(&known).unwrap().contains(why.unwrap_or("no service mounts it any more")));
+        let doubt = &takers.doubts(&open)[0];
+        assert!(doubt.code == "deploy.nobody" && doubt.message.contains(why.unwrap_or_default()), "{}", doubt.message);
     }
     let stated = certificate(CertificateSection { service: Some("web".to_owned()), ..nobody() });
     assert_eq!(Takers::of(&stated, Path::new(LIVE), &broken()).unwrap_err().code(), "stack.invalid");
@@ -118,6 +128,9 @@ fn a_service_that_is_stated_must_be_there_and_tells_by_its_ports_where_it_is() {
     let edge = takers_of("edge").unwrap();
     assert_eq!((edge.names(), edge.is_found), (vec!["edge".to_owned()], false));
     assert_eq!(edge.look_at(&[]), ["127.0.0.1:9443".parse().unwrap()]);
+    let inside = Service { ports: Ports::Published(Vec::new()), ..service("inside", "acme/edge", "/elsewhere") };
+    let inside = takers(stated("inside"), vec![inside]).unwrap();
+    assert_eq!(inside.look_at(&[]), [usual()], "whoever names it wants to know that it serves");
     let error = takers_of("egde").unwrap_err();
     assert_eq!((error.code(), error.hint().as_str()), ("deploy.no_service", "there are: edge"));
     let command = Some(vec!["/no/such/program".to_owned()]);

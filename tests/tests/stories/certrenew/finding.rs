@@ -48,6 +48,12 @@ impl Shop {
         Self::with(str::to_owned)
     }
 
+    /// Its description becomes another one.
+    fn changes(&self, change: impl Fn(&str) -> String) {
+        let compose = fs::read_to_string(self.app("compose.yaml")).unwrap();
+        fs::write(self.app("compose.yaml"), change(&compose)).unwrap();
+    }
+
     fn says(&self, more: &str) {
         let dns = self.pebble.dns_address();
         let text = format!("[certrenew]\nresolver = {dns:?}\nhttp_port = {}\n{more}\n", self.settings.http_port);
@@ -158,11 +164,16 @@ fn a_service_of_an_unknown_kind_is_named_and_left_alone() {
     assert_eq!(actions(&finished), ("renewed".into(), Value::Null, json!([])), "{finished}");
     assert!(finished.stdout().contains("service = \\\"httpd\\\""), "{finished}");
     assert_eq!(shop.served(), before, "nothing was told to take it");
-    shop.certrenew(&[]).run().exits_with(Exit::Ok);
+    let next = shop.certrenew(&[]).run().exits_with(Exit::Warning).warns_of("deploy.unknown_kind");
+    assert_eq!(
+        actions(&next),
+        ("none".into(), Value::Null, json!([])),
+        "it is not over because a day has passed: {next}"
+    );
     // And so it is told what it is.
-    fs::write(shop.app("compose.yaml"), fs::read_to_string(shop.app("compose.yaml")).unwrap().replace("mail", "nginx"))
-        .unwrap();
-    shop.certrenew(&["--force"]).run().exits_with(Exit::Ok);
+    shop.changes(|compose| compose.replace("mail", "nginx"));
+    let found_now = shop.certrenew(&[]).run().exits_with(Exit::Ok);
+    assert_eq!(actions(&found_now), ("deployed".into(), true.into(), found(&["httpd"])), "{found_now}");
     assert_eq!(shop.served(), shop.installed());
 }
 
@@ -180,6 +191,7 @@ fn where_no_service_mounts_it_nobody_is_told_and_where_nobody_takes_it_nothing_i
     };
     let finished = run().run().exits_with(Exit::Warning).warns_of("deploy.nobody");
     assert_eq!(actions(&finished), ("renewed".into(), Value::Null, json!([])), "{finished}");
+    run().run().exits_with(Exit::Warning).warns_of("deploy.nobody");
 
     shop.says("verify = []");
     let finished = shop.certrenew(&[]).run().exits_with(Exit::Ok);
@@ -206,17 +218,66 @@ fn an_engine_that_does_not_answer_fails_nothing_and_what_was_not_told_is_told_by
 fn a_service_behind_a_proxy_and_a_name_that_it_does_not_serve_are_no_false_alarm() {
     // Whatever stands before it: nothing at port 443 of this machine is this service's.
     let shop = Shop::with(|compose| compose.replace("${HTTPS_PORT:-5001}:443", "${HTTPS_PORT:-5001}:8443"));
-    for service in [&[][..], &["--service", "httpd"]] {
-        let finished = shop.certrenew(&["--force"]).args(service).run().exits_with(Exit::Ok);
+    let finished = shop.certrenew(&[]).run().exits_with(Exit::Ok);
+    let one_of_it = one(&finished);
+    assert_eq!((&one_of_it["deploy"]["done"], &one_of_it["served"]), (&true.into(), &json!([])), "{finished}");
+    shop.certrenew(&[]).run().exits_with(Exit::Ok);
+    // Whoever names it wants to know that it serves.
+    let finished = shop.certrenew(&["--service", "httpd"]).run().exits_with(Exit::Critical);
+    failed(&finished, "deploy.not_served", "");
+    let shop = Shop::new();
+    for action in ["renewed", "deployed"] {
+        let finished = shop.asks("mail.test", &[]).run().exits_with(Exit::Warning).warns_of("deploy.not_served");
         assert_eq!(
-            (&one(&finished)["deploy"]["done"], &one(&finished)["served"]),
-            (&true.into(), &json!([])),
+            (&one(&finished)["action"], &one(&finished)["deploy"]["done"]),
+            (&action.into(), &false.into()),
             "{finished}"
         );
-        shop.certrenew(&[]).args(service).run().exits_with(Exit::Ok);
     }
+}
+
+#[test]
+fn who_took_it_before_is_not_forgotten_by_a_description_that_lacks_them_or_cannot_be_read() {
     let shop = Shop::new();
-    let finished = shop.asks("mail.test", &[]).run().exits_with(Exit::Warning).warns_of("deploy.not_served");
-    assert_eq!(one(&finished)["action"], "renewed", "{finished}");
-    shop.asks("mail.test", &[]).run().exits_with(Exit::Ok);
+    shop.certrenew(&[]).run().exits_with(Exit::Ok);
+    let whole = fs::read_to_string(shop.app("compose.yaml")).unwrap();
+    let broken = |compose: &str| format!("{compose}  more:\n    image: ${{MORE:?say which}}\n");
+    let without = |compose: &str| compose.replace("./certs:", "./others:");
+    for change in [&without as &dyn Fn(&str) -> String, &broken] {
+        let before = shop.served();
+        shop.changes(change);
+        for words in [&["--force"][..], &[]] {
+            let finished = shop.certrenew(words).run().exits_with(Exit::Warning).warns_of("deploy.nobody");
+            let row = one(&finished);
+            assert_eq!((&row["deploy"]["done"], &row["services"]), (&false.into(), &found(&["httpd"])), "{finished}");
+        }
+        assert_eq!(shop.served(), before);
+        assert_ne!(shop.installed(), before);
+
+        fs::write(shop.app("compose.yaml"), &whole).unwrap();
+        let finished = shop.certrenew(&[]).run().exits_with(Exit::Ok);
+
+        assert_eq!(actions(&finished), ("deployed".into(), true.into(), found(&["httpd"])), "{finished}");
+        assert_eq!(shop.served(), shop.installed());
+    }
+}
+
+#[test]
+fn a_description_that_cannot_be_read_at_the_first_order_is_read_by_the_next_run() {
+    let shop = Shop::new();
+    let before = shop.served();
+    shop.changes(|compose| format!("{compose}  more:\n    image: ${{MORE:?say which}}\n"));
+    let check = shop.certrenew(&["check"]).run().exits_with(Exit::Ok).stdout();
+    assert!(check.contains("say which"), "{check}");
+    for _ in 0..2 {
+        let finished = shop.certrenew(&[]).run().exits_with(Exit::Warning).warns_of("deploy.nobody");
+        assert!(finished.stdout().contains("say which"), "{finished}");
+    }
+    assert_eq!(shop.served(), before);
+
+    shop.changes(|compose| compose.replace("${MORE:?say which}", "shipshape.test/nginx:1.26"));
+    let finished = shop.certrenew(&[]).run().exits_with(Exit::Ok);
+
+    assert_eq!(actions(&finished), ("deployed".into(), true.into(), found(&["httpd"])), "{finished}");
+    assert_eq!((shop.served(), shop.pebble.orders()), (shop.installed(), 1));
 }
