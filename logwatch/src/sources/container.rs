@@ -128,7 +128,11 @@ impl Container {
                 self.check()?;
                 self.ask(Some(left.newest().map_or(left.looked, just_after)), &Recent::default())
             }
-            (None, _) => self.ask(Some(left.recent.since().unwrap_or(left.looked)), &left.recent),
+            (None, _) => {
+                // A clock that was put back: what has come since then stands behind what is known, and before its time.
+                let since = Some(left.recent.since().unwrap_or(left.looked)).filter(|since| *since <= start.now);
+                self.ask(since, &left.recent)
+            }
         }?;
         Ok(Opened { is_first: false, ..opened })
     }
@@ -148,6 +152,7 @@ impl Container {
             return Ok(follow(Opened { gaps: gap.into_iter().collect(), ..nothing() }, new));
         };
         let mut earlier = Self::new(&self.compose, self.before[old].clone(), Vec::new());
+        earlier.looked = start.now;
         let rest = earlier.go_on(left, start)?;
         self.earlier = Some(Box::new(earlier));
         Ok(follow(rest, new))
@@ -166,10 +171,20 @@ impl Container {
             return Err(self.not_kept());
         }
         let (output, ended) = Output::of(self.compose.logs(self.id(), since)?);
-        let (opened, noted) = said(output, known).map_err(|source| self.unreadable(source))?;
-        if !opened.gaps.is_empty() {
-            self.check()?;
+        let (opened, noted) = said(output, known, self.looked).map_err(|source| self.unreadable(source))?;
+        if opened.gaps.is_empty() {
+            self.reading = Reading::Engine(ended, noted);
+            return Ok(opened);
         }
+        self.check()?;
+        // Before it is told that anything is lost: an engine that is asked for what is newer leaves out more than what is
+        // older (20.10 leaves out every packed generation, seen with the driver `local`), and the times in a log need not be in order.
+        let (all, ended_all) = Output::of(self.compose.logs(self.id(), None)?);
+        let found = said_behind(all, known, self.looked).map_err(|source| self.unreadable(source))?;
+        let (opened, ended, noted) = match found {
+            Some((opened, noted)) => (opened, ended_all, noted),
+            None => (opened, ended, noted),
+        };
         self.reading = Reading::Engine(ended, noted);
         Ok(opened)
     }
@@ -296,13 +311,30 @@ impl Source for Gone {
 }
 
 /// What the engine says, but for what is known of it, and where it will be noted which lines came last.
-pub(super) fn said(output: impl Read + Send + 'static, known: &Recent) -> io::Result<(Opened, Noted)> {
-    let (mut stamped, noted) = Stamped::new(output, known.clone());
+pub(super) fn said(
+    output: impl Read + Send + 'static,
+    known: &Recent,
+    now: DateTime<Utc>,
+) -> io::Result<(Opened, Noted)> {
+    let (stamped, noted) = Stamped::new(output, known.clone());
+    let mut stamped = stamped.until(now);
     let again = if known.is_empty() { Some(Vec::new()) } else { stamped.catch_up()? };
     let gap = || Gap { bytes: None, why: "rotated away, or cut".to_owned() };
     let gaps = again.is_none().then(gap).into_iter().collect();
     let (parts, before) = (vec![part(stamped)], again.unwrap_or_default());
     Ok((Opened { parts, before, gaps, is_first: true, ..nothing() }, noted))
+}
+
+/// The same of a whole log, behind the first line that is known; none where no line is.
+fn said_behind(
+    output: impl Read + Send + 'static,
+    known: &Recent,
+    now: DateTime<Utc>,
+) -> io::Result<Option<(Opened, Noted)>> {
+    let (stamped, noted) = Stamped::new(output, known.clone());
+    let mut stamped = stamped.until(now).strictly();
+    let Some(before) = stamped.catch_up()? else { return Ok(None) };
+    Ok(Some((Opened { parts: vec![part(stamped)], before, is_first: true, ..nothing() }, noted)))
 }
 
 /// What was left of a container, and then all of the one in its place. That one's first lines go on with nothing, also where

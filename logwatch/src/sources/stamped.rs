@@ -30,11 +30,14 @@ const STAMP: usize = 30;
 /// The engine cuts lines into parts of that many bytes, and puts a time before each.
 const PART: usize = 16 << 10;
 
-/// How long a line gets before it is passed on without its end, in bytes.
+/// How long a line gets before it is passed on without its end, in bytes. What comes behind that is not handed out.
 const LONGEST: usize = 1 << 20;
 
 /// How much is held back, in bytes, until a line that is known tells that it was read before.
 const MOST_UNSURE: usize = 1 << 20;
+
+/// How far ahead of this machine's clock the engine's may be, in nanoseconds: a day, for an engine elsewhere.
+const MOST_AHEAD: i64 = 24 * 3600 * MOMENT;
 
 /// How much is read at once, in bytes.
 const BLOCK: usize = 64 << 10;
@@ -62,21 +65,17 @@ impl Recent {
         Some(DateTime::from_timestamp_nanos(if is_full { oldest } else { oldest.min(moment) }))
     }
 
-    fn place(&self, time: i64, line: &[u8]) -> Option<usize> {
-        let hash = XxHash3_64::oneshot(line);
-        self.0.iter().position(|known| *known == (time, hash))
-    }
-
-    /// Forgets a line, if it is known: a program may well say the same thing twice at once. One that was cut is known too if
-    /// its last parts had not come when it was read: it was judged by the first ones.
+    /// Forgets a line, if it is known: a program may well say the same thing twice at once.
     fn forget(&mut self, time: i64, line: &[u8]) -> bool {
-        if self.0.is_empty() {
-            return false;
-        }
-        let cuts = (STAMP + 1 + PART..line.len()).step_by(PART);
-        let place = cuts.chain([line.len()]).rev().find_map(|end| self.place(time, &line[..end]));
+        let known = (time, hash(line));
+        let place = self.0.iter().position(|one| *one == known);
         place.and_then(|place| self.0.remove(place)).is_some()
     }
+}
+
+/// Of a line that is cut into parts, the first one: whatever of the others has come when it is read, it is the same line.
+fn hash(line: &[u8]) -> u64 {
+    XxHash3_64::oneshot(&line[..line.len().min(STAMP + 1 + PART)])
 }
 
 /// Lines that are about to be known.
@@ -91,7 +90,7 @@ impl Window {
         self.newest = self.newest.max(time);
         let from = self.newest.saturating_sub(MOMENT);
         let lines = &mut self.lines.0;
-        lines.push_back((time, XxHash3_64::oneshot(line)));
+        lines.push_back((time, hash(line)));
         while lines.len() > MOST_LINES || lines.len() > FEWEST_LINES && lines.front().is_some_and(|line| line.0 < from)
         {
             lines.pop_front();
@@ -110,6 +109,15 @@ impl Noted {
     }
 }
 
+/// What is done with lines before the first one that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Older {
+    /// They are held back as long as there is room for them, and handed out if no known line comes.
+    Held,
+    /// They are dropped, however many there are; where no known line comes, all of it is.
+    Dropped,
+}
+
 /// What comes before the first line that is new.
 struct Again {
     /// The last of it.
@@ -121,16 +129,21 @@ struct Again {
     is_met: bool,
     /// Whether a new one has.
     is_over: bool,
+    /// What is done with lines before the first known one.
+    older: Older,
+    /// Whether the last line was known, and so what belongs to it.
+    is_within_known: bool,
 }
 
 impl Again {
     fn of(known: &Recent) -> Self {
         let (lines, unsure) = (LastLines::default(), Vec::new());
-        Self { lines, unsure, is_met: false, is_over: known.is_empty() }
+        Self { lines, unsure, is_met: false, is_over: known.is_empty(), older: Older::Held, is_within_known: false }
     }
 
     /// A line that is known.
     fn known(&mut self, line: &[u8]) {
+        self.is_within_known = true;
         if !self.is_over {
             self.is_met = true;
             self.lines.add(&std::mem::take(&mut self.unsure));
@@ -138,9 +151,17 @@ impl Again {
         }
     }
 
-    /// Any other line: handed out, unless it may turn out to be an older one.
+    /// Any other line: handed out, unless it may turn out to be an older one, or to be the rest of one. What has no time is
+    /// such a rest, or what the engine's program says itself.
     fn unknown(&mut self, has_time: bool, line: &[u8], ready: &mut Vec<u8>) {
-        let may_be_older = !self.is_over && !self.is_met && has_time;
+        if !has_time && self.is_within_known {
+            return;
+        }
+        self.is_within_known = false;
+        let may_be_older = !self.is_over && !self.is_met;
+        if may_be_older && self.older == Older::Dropped {
+            return self.lines.add_line(line);
+        }
         if !may_be_older || self.unsure.len() + line.len() > MOST_UNSURE {
             self.end(ready);
         }
@@ -151,7 +172,7 @@ impl Again {
 
     /// What was held back is new.
     fn end(&mut self, ready: &mut Vec<u8>) {
-        self.is_over = true;
+        self.is_over = self.is_met || self.older == Older::Held;
         ready.append(&mut self.unsure);
     }
 }
@@ -164,9 +185,13 @@ pub(super) struct Stamped<R> {
     noted: Noted,
     /// What was read and is no whole line yet.
     rest: Vec<u8>,
+    /// The time of a line that was passed on without its end, which has still to come.
+    within: Option<i64>,
     /// What can be handed out, from that place on.
     ready: (Vec<u8>, usize),
     is_at_end: bool,
+    /// The latest time there can be.
+    until: i64,
 }
 
 impl<R: Read> Stamped<R> {
@@ -174,8 +199,20 @@ impl<R: Read> Stamped<R> {
     pub(super) fn new(inner: R, known: Recent) -> (Self, Noted) {
         let noted = Noted::default();
         let (again, rest, ready) = (Again::of(&known), Vec::new(), (Vec::new(), 0));
-        let lines = Self { inner, known, again, noted: noted.clone(), rest, ready, is_at_end: false };
+        let (within, is_at_end, until) = (None, false, i64::MAX);
+        let lines = Self { inner, known, again, noted: noted.clone(), rest, within, ready, is_at_end, until };
         (lines, noted)
+    }
+
+    /// A time behind that is none: a program has written it.
+    pub(super) fn until(self, now: DateTime<Utc>) -> Self {
+        Self { until: now.timestamp_nanos_opt().unwrap_or(i64::MAX).saturating_add(MOST_AHEAD), ..self }
+    }
+
+    /// Nothing is handed out before a line that is known, wherever in the log that is.
+    pub(super) fn strictly(mut self) -> Self {
+        self.again.older = Older::Dropped;
+        self
     }
 
     /// Reads as far as it takes to see what comes before the first line that is new: the last of it. None where no line of
@@ -195,9 +232,11 @@ impl<R: Read> Stamped<R> {
             };
             self.is_at_end = read == 0;
             self.rest.extend_from_slice(&block[..read]);
+            self.skip();
             let whole = match memchr::memrchr(b'\n', &self.rest) {
                 Some(feed) => feed + 1,
-                None if self.is_at_end || self.rest.len() > LONGEST => self.rest.len(),
+                None if self.is_at_end => self.rest.len(),
+                None if self.rest.len() > LONGEST => self.cut(),
                 None => continue,
             };
             self.pass(whole);
@@ -208,6 +247,44 @@ impl<R: Read> Stamped<R> {
         Ok(())
     }
 
+    /// Where to cut what has no line feed: before the last line in it; where it is one line, that is passed on as it is, and
+    /// its end left out.
+    fn cut(&mut self) -> usize {
+        let mut last = 0;
+        starts(&self.rest, self.until, |start| last = start);
+        if last == 0 {
+            self.within = stamp(&self.rest).or(self.within);
+            return self.rest.len();
+        }
+        last
+    }
+
+    /// Leaves out the end of a line that was passed on without it.
+    fn skip(&mut self) {
+        let Some(time) = self.within else { return };
+        let feed = memchr::memchr(b'\n', &self.rest).map(|feed| feed + 1);
+        let mut at = 0;
+        let end = feed.unwrap_or(self.rest.len());
+        while at < end {
+            at = next_stamp(&self.rest[..end], at);
+            let next = self.rest.get(at..end).and_then(stamp);
+            if next.is_some_and(|next| next != time && is_time(next, time, self.until)) {
+                self.within = None;
+                self.rest.drain(..at);
+                return;
+            }
+            at += 1;
+        }
+        match feed {
+            Some(feed) => {
+                self.within = None;
+                self.rest.drain(..feed);
+            }
+            // What may be the beginning of a time is looked at again.
+            None => drop(self.rest.drain(..self.rest.len().saturating_sub(STAMP))),
+        }
+    }
+
     /// Passes on whole lines.
     fn pass(&mut self, whole: usize) {
         let rest = self.rest.split_off(whole);
@@ -216,7 +293,7 @@ impl<R: Read> Stamped<R> {
         let mut window = self.noted.0.lock().unwrap_or_else(PoisonError::into_inner);
         for whole in lines.split_inclusive(|byte| *byte == b'\n') {
             let without_feed = whole.strip_suffix(b"\n").unwrap_or(whole);
-            split(without_feed, |time, line| {
+            split(without_feed, self.until, |time, line| {
                 let is_known = time.is_some_and(|time| {
                     window.add(time, line);
                     self.known.forget(time, line)
@@ -244,7 +321,7 @@ impl<R: Read> Read for Stamped<R> {
 
 /// Hands out a line with its time. One that was cut comes in parts behind the same time, which are put together; and after
 /// the last of them some engines (20.10, with the driver `local`) leave out the line feed, so that others follow in it.
-fn split(line: &[u8], mut each: impl FnMut(Option<i64>, &[u8])) {
+fn split(line: &[u8], until: i64, mut each: impl FnMut(Option<i64>, &[u8])) {
     let Some(mut time) = stamp(line) else { return each(None, line) };
     let mut at = STAMP + 1 + PART;
     if line.get(at..).and_then(stamp).is_none() {
@@ -255,13 +332,34 @@ fn split(line: &[u8], mut each: impl FnMut(Option<i64>, &[u8])) {
         let end = next_stamp(line, at + STAMP + 1);
         if next == time {
             whole.extend_from_slice(&line[at + STAMP + 1..end]);
-        } else {
+        } else if is_time(next, time, until) {
             each(Some(time), &whole);
             (time, whole) = (next, line[at..end].to_vec());
+        } else {
+            whole.extend_from_slice(&line[at..end]);
         }
         at = end;
     }
     each(Some(time), &whole);
+}
+
+/// Whether a time that stands behind a cut line can be the engine's: it is not before the line's own, but for a moment, and
+/// not to come. Anything else a program has written into its line.
+fn is_time(next: i64, own: i64, until: i64) -> bool {
+    (own.saturating_sub(MOMENT)..=until).contains(&next)
+}
+
+/// Tells where lines begin in what has no line feed, but for the first.
+fn starts(lines: &[u8], until: i64, mut each: impl FnMut(usize)) {
+    let Some(mut time) = stamp(lines) else { return };
+    let mut at = STAMP + 1 + PART;
+    while let Some(next) = lines.get(at..).and_then(stamp) {
+        if next != time && is_time(next, time, until) {
+            time = next;
+            each(at);
+        }
+        at = next_stamp(lines, at + STAMP + 1);
+    }
 }
 
 /// Where the next time begins; the end of the line if there is none.
@@ -345,6 +443,102 @@ mod tests {
         assert_eq!(text, line(1, &(part.repeat(2) + "end")) + &line(2, "ERROR: short"));
         let long = line(1, &format!("{} 2026-11-20T12:20:58.000000001Z inside", "x".repeat(PART + 7)));
         assert_eq!(read(&long, &Recent::default()).0, long, "no part ends there");
+    }
+
+    /// Gives a few bytes at a time, as a pipe does.
+    struct Drip<'a>(&'a [u8], usize);
+
+    impl Read for Drip<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let size = self.1.min(into.len());
+            self.0.read(&mut into[..size])
+        }
+    }
+
+    fn drip(lines: &str, size: usize, known: &Recent) -> (String, Recent) {
+        let (mut stamped, noted) = Stamped::new(Drip(lines.as_bytes(), size), known.clone());
+        let mut text = String::new();
+        stamped.read_to_string(&mut text).unwrap();
+        (text, noted.take())
+    }
+
+    /// A line as the engine says it in parts, without its line feed.
+    fn in_parts(nanos: u32, text: &str) -> String {
+        let parts = text.as_bytes().chunks(PART).map(|part| line(nanos, str::from_utf8(part).unwrap()));
+        parts.map(|part| part.trim_end().to_owned()).collect()
+    }
+
+    #[test]
+    fn lines_that_are_cut_and_have_no_line_feed_are_each_there_however_many_they_are() {
+        let lines: String =
+            (0..300).map(|number| in_parts(number, &format!("{number:03}{}", "x".repeat(20 << 10)))).collect();
+        for size in [BLOCK, 1000] {
+            let (text, known) = drip(&lines, size, &Recent::default());
+            let seen: Vec<&str> = text.lines().map(|line| &line[STAMP + 1..STAMP + 4]).collect();
+            assert!(seen.iter().map(|seen| seen.parse::<usize>().unwrap()).eq(0..300), "{size}: {seen:?}");
+            assert_eq!(drip(&lines, size + 7, &known).0, "");
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_one_line_and_known_again_wherever_it_was_cut() {
+        let huge = format!("ERROR {}", "x".repeat(2 << 20));
+        let feeds = in_parts(5, &huge) + "\n" + &line(6, "next");
+        let glued = in_parts(5, &huge) + &line(6, "next");
+        for whole in [feeds, glued] {
+            for size in [BLOCK, 9_999] {
+                let (text, known) = drip(&whole, size, &Recent::default());
+                assert_eq!(text.lines().count(), 2, "{size}");
+                assert!(text.len() < LONGEST + 3 * BLOCK && text.ends_with(&line(6, "next")), "{size}");
+                let more = whole.clone() + &line(7, "more");
+                assert_eq!(drip(&more, size + 1, &known).0, line(7, "more"), "{size}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_time_that_a_program_has_written_into_its_line_is_none() {
+        let now = DateTime::parse_from_rfc3339("2026-11-20T12:21:00Z").unwrap().to_utc();
+        for forged in ["1970-01-01T00:00:00.000000001Z", "2200-01-01T00:00:00.000000001Z"] {
+            let text = in_parts(5, &format!("{} {forged} inside", "x".repeat(PART + 7))) + "\n" + &line(6, "next");
+            let (stamped, noted) = Stamped::new(text.as_bytes(), Recent::default());
+            let mut read = String::new();
+            stamped.until(now).read_to_string(&mut read).unwrap();
+            assert_eq!(read.lines().count(), 2, "{read}");
+            assert_eq!(noted.take().since().unwrap().to_rfc3339(), "2026-11-20T12:20:57.000000006+00:00");
+        }
+    }
+
+    #[test]
+    fn what_the_program_of_the_engine_says_itself_hides_no_line_that_is_known() {
+        let (_, known) = read(&line(5, "one"), &Recent::default());
+        let said = format!("WARNING: Error loading config file\n{}", line(5, "one"));
+        let (mut stamped, _) = Stamped::new(io::Cursor::new(said + &line(6, "two")), known);
+        assert_eq!(
+            stamped.catch_up().unwrap().as_deref().map(|before| before.ends_with(line(5, "one").as_bytes())),
+            Some(true)
+        );
+        let mut rest = String::new();
+        stamped.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, line(6, "two"));
+    }
+
+    #[test]
+    fn a_whole_log_is_read_from_behind_what_is_known_and_not_at_all_where_nothing_is() {
+        let older: String = (0..60_000).map(|number| line(number, "older, and long forgotten")).collect();
+        assert!(older.len() > 2 * MOST_UNSURE);
+        let (_, known) = read(&line(900_000, "last"), &Recent::default());
+        let log = older.clone() + &line(900_000, "last") + &line(3, "a clock was put back");
+        let (stamped, _) = Stamped::new(io::Cursor::new(log), known.clone());
+        let mut stamped = stamped.strictly();
+        assert!(stamped.catch_up().unwrap().is_some());
+        let mut rest = String::new();
+        stamped.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, line(3, "a clock was put back"));
+        let (stamped, _) = Stamped::new(io::Cursor::new(older), known);
+        let mut stamped = stamped.strictly();
+        assert!(stamped.catch_up().unwrap().is_none());
+        assert_eq!(stamped.read(&mut [0; 10]).unwrap(), 0);
     }
 
     proptest! {

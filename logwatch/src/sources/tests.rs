@@ -104,7 +104,7 @@ impl Source for Engine {
                 lines.extend([" ", text, if *is_part { "" } else { "\n" }]);
             }
         }
-        let (opened, noted) = said(io::Cursor::new(lines), &self.known).unwrap();
+        let (opened, noted) = said(io::Cursor::new(lines), &self.known, DateTime::<Utc>::MAX_UTC).unwrap();
         self.noted = noted;
         Ok(Opened { is_first: std::mem::take(&mut self.is_first), ..opened })
     }
@@ -278,7 +278,11 @@ fn a_container_that_takes_the_place_of_another_does_not_go_on_with_its_record() 
         let reading = look::read(&mut Ready(Some(opened)), None, &START, &criteria(), None);
         reading.unwrap_or_else(|error| panic!("{error}")).count.tally.records
     };
-    let new = || said("2026-11-20T12:00:00.000000000Z     indented\n".as_bytes(), &Recent::default()).unwrap().0;
+    let new = || {
+        said("2026-11-20T12:00:00.000000000Z     indented\n".as_bytes(), &Recent::default(), DateTime::<Utc>::MAX_UTC)
+            .unwrap()
+            .0
+    };
     assert_eq!(records(follow(nothing(), new())), 1, "where the old one is gone");
     for cut in 1..5 {
         let mut old = Engine::saying(RECORDS[1], 1000);
