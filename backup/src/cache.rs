@@ -1,6 +1,9 @@
 //! What the server remembers of the last snapshot, since it cannot decrypt its index: the index itself, in the state
 //! folder. Losing it costs one full backup and nothing else.
 
+#[cfg(test)]
+mod fuzz;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};

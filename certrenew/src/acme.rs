@@ -8,6 +8,8 @@ mod directory;
 mod error;
 #[cfg(test)]
 mod fake;
+#[cfg(test)]
+mod fuzz;
 mod header;
 mod library;
 mod order;

@@ -3,6 +3,8 @@
 mod append;
 mod block;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod renewal;
 
 use std::fmt::Write as _;

@@ -1,6 +1,8 @@
 //! Proofs that names are ours, put where the authority looks for them, and taken away again.
 
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod holder;
 mod hook;
 mod listener;

@@ -11,6 +11,8 @@ mod cli;
 mod deploy;
 mod due;
 mod files;
+#[cfg(test)]
+mod fuzz;
 mod identifier;
 mod key;
 mod ledger;

@@ -42,6 +42,8 @@ pub fn is_ours(database: &str) -> bool {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -43,3 +43,6 @@ pub mod database;
 
 #[cfg(feature = "archive")]
 pub mod archive;
+
+#[cfg(test)]
+mod fuzz;

@@ -232,6 +232,8 @@ fn cut_before_a_record(lines: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    mod fuzz;
+
     use super::*;
     use proptest::collection::vec;
     use proptest::prelude::*;

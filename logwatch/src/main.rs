@@ -12,6 +12,8 @@ mod examine;
 mod explain;
 mod follow;
 mod formats;
+#[cfg(test)]
+mod fuzz;
 mod lanes;
 mod level;
 mod look;

@@ -234,4 +234,6 @@ fn read_bounded(from: &mut dyn Read, limit: u64) -> io::Result<Option<Vec<u8>>> 
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

@@ -10,6 +10,8 @@ mod cli;
 mod content;
 mod database;
 mod drill;
+#[cfg(test)]
+mod fuzz;
 mod list;
 mod members;
 mod metadata;

@@ -4,6 +4,8 @@
 //! known while nothing has happened yet.
 
 pub(crate) mod dump;
+#[cfg(test)]
+mod fuzz;
 mod names;
 mod notices;
 

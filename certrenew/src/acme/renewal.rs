@@ -49,7 +49,7 @@ pub(super) fn window(transport: &Transport, id: &str) -> Option<Window> {
     }
 }
 
-fn read(answer: &Answer, now: DateTime<Utc>) -> Window {
+pub(super) fn read(answer: &Answer, now: DateTime<Utc>) -> Window {
     let info = if answer.is_ok() { serde_json::from_slice::<Info>(&answer.body).ok() } else { None };
     // A window whose end is not after its beginning is no answer (RFC 9773, 4.2).
     let info = info.filter(|info| info.suggested_window.end > info.suggested_window.start);

@@ -13,7 +13,8 @@ const LONGEST_ADDRESS: usize = 2000;
 pub(super) fn told(text: &str) -> String {
     let mut told = String::new();
     let words = text.split(|letter: char| letter.is_whitespace() || letter.is_control());
-    for word in words.filter(|word| !word.is_empty()) {
+    // A word of which nothing can be seen is none.
+    for word in words.filter(|word| !word.chars().all(is_invisible)) {
         if !told.is_empty() {
             told.push(' ');
         }
@@ -65,6 +66,7 @@ mod tests {
     #[test]
     fn a_text_becomes_one_line_that_no_terminal_obeys() {
         assert_eq!(told(" no\r\n\tvalid \x1b[31m A\u{202e} records\0 "), "no valid [31m A records");
+        assert_eq!(told("A \u{202e}\u{200b} records"), "A records", "what cannot be seen leaves no second blank");
     }
 
     #[test]

@@ -1,3 +1,5 @@
+mod fuzz;
+
 use proptest::prelude::*;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyIdMethod, KeyPair, SerialNumber};
 use shipshape_core::config::KeyKind;

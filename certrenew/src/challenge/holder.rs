@@ -31,7 +31,7 @@ pub(super) fn of(port: u16) -> Option<String> {
 
 /// The inodes of the sockets that listen at the port. Columns: number, local address, remote address, state, and the inode
 /// as the tenth.
-fn listening(table: &str, port: u16) -> Vec<String> {
+pub(super) fn listening(table: &str, port: u16) -> Vec<String> {
     let port = format!(":{port:04X}");
     let inode = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -58,7 +58,7 @@ fn text(path: &Path) -> String {
 }
 
 /// A process gives itself its name (prctl(2), `PR_SET_NAME`), and may put anything into it.
-fn shown(name: &str) -> String {
+pub(super) fn shown(name: &str) -> String {
     name.trim().chars().filter(|letter| !letter.is_control()).collect()
 }
 

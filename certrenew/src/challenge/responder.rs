@@ -41,7 +41,7 @@ fn converse(connection: &mut Timed, routes: &BTreeMap<String, String>) -> io::Re
 }
 
 /// What comes until the empty line that ends a request's head, or as much as may come.
-fn head(connection: &mut impl Read) -> io::Result<Vec<u8>> {
+pub(super) fn head(connection: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut request = Vec::new();
     let mut buffer = [0; 1024];
     while !is_whole(&request) && request.len() <= LONGEST {
@@ -58,7 +58,7 @@ fn is_whole(request: &[u8]) -> bool {
 }
 
 /// The whole answer to a request's head (RFC 9112).
-fn answer(request: &[u8], routes: &BTreeMap<String, String>) -> Vec<u8> {
+pub(super) fn answer(request: &[u8], routes: &BTreeMap<String, String>) -> Vec<u8> {
     if !is_whole(request) {
         let status = if request.len() > LONGEST { "431 Request Header Fields Too Large" } else { "400 Bad Request" };
         return whole(status, "", "");

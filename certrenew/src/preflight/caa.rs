@@ -183,4 +183,6 @@ fn parameter(text: &str) -> Option<(String, String)> {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

@@ -4,6 +4,8 @@
 //! nothing of them. Nor is DNSSEC checked here: the resolver does it, and tells of what is bogus as a server failure.
 
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod message;
 mod wire;
 

@@ -5,6 +5,8 @@
 
 mod alpn;
 mod answer;
+#[cfg(test)]
+mod fuzz;
 mod http;
 mod url;
 

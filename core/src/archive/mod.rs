@@ -15,6 +15,8 @@
 pub mod catalog;
 pub mod entry;
 mod frames;
+#[cfg(test)]
+mod fuzz;
 pub mod index;
 pub mod keys;
 pub mod manifest;

@@ -229,7 +229,7 @@ fn header_of(entry: &Entry) -> Header {
 }
 
 /// `1790000000.000000001`, also for moments before 1970 (-1 s + 0.25 s is -0.75).
-fn decimal(Time(seconds, nanoseconds): Time) -> String {
+pub(super) fn decimal(Time(seconds, nanoseconds): Time) -> String {
     if seconds >= 0 || nanoseconds == 0 {
         return format!("{seconds}.{nanoseconds:09}");
     }
@@ -244,13 +244,15 @@ pub fn parse_decimal(text: &str) -> Option<Time> {
         None => (false, text),
     };
     let (whole, rest) = digits.split_once('.').unwrap_or((digits, ""));
-    let seconds: i64 = whole.parse().ok()?;
+    // Wide enough for whatever is stated, so that nothing overflows before it is found to be no time.
+    let seconds = i128::from(whole.parse::<u64>().ok()?);
     let nanoseconds: u32 = format!("{rest:0<9}").get(..9)?.parse().ok()?;
-    Some(match (negative, nanoseconds) {
-        (false, _) => Time(seconds, nanoseconds),
-        (true, 0) => Time(-seconds, 0),
-        (true, _) => Time(-seconds - 1, 1_000_000_000 - nanoseconds),
-    })
+    let (seconds, nanoseconds) = match (negative, nanoseconds) {
+        (false, _) => (seconds, nanoseconds),
+        (true, 0) => (-seconds, 0),
+        (true, _) => (-seconds - 1, 1_000_000_000 - nanoseconds),
+    };
+    Some(Time(i64::try_from(seconds).ok()?, nanoseconds))
 }
 
 /// Counts what passes.
@@ -353,6 +355,12 @@ mod tests {
             writer.end_file().unwrap();
         }
         (writer.finish().unwrap(), offsets)
+    }
+
+    #[test]
+    fn a_time_that_no_clock_has_is_none() {
+        let read = ["--9223372036854775808.5", "-9223372036854775808.5", "9223372036854775808", "-9223372036854775808"];
+        assert_eq!(read.map(parse_decimal), [None, None, None, Some(Time(i64::MIN, 0))]);
     }
 
     #[test]

@@ -71,7 +71,7 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     if bytes.len() as u64 > LARGEST { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
 }
 
-fn parse(path: &Path, bytes: &[u8]) -> Result<Config, ConfigError> {
+pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Config, ConfigError> {
     // As the person named it, but not depending on where they stand.
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let text = match std::str::from_utf8(bytes) {
@@ -89,7 +89,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Config, ConfigError> {
     Ok(resolve(path, sections))
 }
 
-fn salvaged(path: &Path, bytes: &[u8]) -> Config {
+pub(super) fn salvaged(path: &Path, bytes: &[u8]) -> Config {
     let text = String::from_utf8_lossy(bytes);
     let table: toml::Table = toml::from_str(&text).unwrap_or_default();
     let sections = Sections {

@@ -5,6 +5,8 @@ mod app;
 mod certrenew;
 mod error;
 mod file;
+#[cfg(test)]
+mod fuzz;
 mod logwatch;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! The questions that tell what a server has, and how their answers are read.
 
 use std::collections::BTreeMap;
+use std::str::Chars;
 
 use super::client::{Client, Database, Facts};
 use super::engine::Engine;
@@ -184,21 +185,33 @@ fn numbers(version: &str) -> (u32, u32) {
 }
 
 /// A name against a pattern of MySQL's grants: `%` for any characters, `_` for one, `\` before one that means itself.
-fn like(name: &str, pattern: &str) -> bool {
-    let mut pattern_chars = pattern.chars();
-    match pattern_chars.next() {
-        None => name.is_empty(),
-        Some('%') => {
-            let rest = pattern_chars.as_str();
-            name.char_indices().map(|(at, _)| at).chain([name.len()]).any(|at| like(&name[at..], rest))
+pub(super) fn like(name: &str, pattern: &str) -> bool {
+    let (mut name, mut pattern) = (name.chars(), pattern.chars());
+    // Where to go on when what follows the last `%` does not match here: one character further. An earlier `%` could not do
+    // better than the last one, so the effort is bounded by the product of both lengths.
+    let mut retry: Option<(Chars<'_>, Chars<'_>)> = None;
+    loop {
+        let (mut rest, mut wanted) = (name.clone(), pattern.clone());
+        let fits = match (rest.next(), wanted.next()) {
+            (_, Some('%')) => {
+                retry = Some((name.clone(), wanted.clone()));
+                pattern = wanted;
+                continue;
+            }
+            (None, None) => return true,
+            (Some(_), Some('_')) => true,
+            (Some(c), Some('\\')) => c == wanted.next().unwrap_or('\\'),
+            (c, literal) => c.is_some() && c == literal,
+        };
+        if fits {
+            (name, pattern) = (rest, wanted);
+            continue;
         }
-        Some(first) => {
-            let literal = if first == '\\' { pattern_chars.next().unwrap_or('\\') } else { first };
-            let mut name_chars = name.chars();
-            let is_any = first == '_';
-            name_chars.next().is_some_and(|c| is_any || c == literal)
-                && like(name_chars.as_str(), pattern_chars.as_str())
+        let Some((tried, behind)) = &mut retry else { return false };
+        if tried.next().is_none() {
+            return false;
         }
+        (name, pattern) = (tried.clone(), behind.clone());
     }
 }
 
@@ -333,6 +346,14 @@ mod tests {
     fn a_grant_s_pattern_matches_as_mysql_does() {
         assert!(like("fleet", "%") && like("fleet", "fl%") && like("fleet_1", "fleet\\_1") && like("a", "_"));
         assert!(!like("fleetx1", "fleet\\_1") && !like("fleet", "flee") && !like("", "_"));
+        assert!(
+            like("aab", "%ab") && like("", "%%") && like("a%b", "a\\%_") && !like("ab", "a%c") && like("a\\", "a\\")
+        );
+    }
+
+    #[test]
+    fn a_pattern_full_of_wildcards_is_answered_at_once() {
+        assert!(!like(&"a".repeat(64), &("%a".repeat(30) + "%b")));
     }
 
     fn missing_of(version: &str, may: &[(&str, &str)]) -> String {

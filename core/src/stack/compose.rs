@@ -5,6 +5,8 @@
 
 mod answer;
 mod files;
+#[cfg(test)]
+mod fuzz;
 pub mod logs;
 mod ports;
 mod running;

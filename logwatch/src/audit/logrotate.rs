@@ -68,6 +68,8 @@ fn constant_part(pattern: &str) -> (&str, &str) {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
@@ -85,12 +87,12 @@ mod tests {
         (folder, place)
     }
 
-    fn rules(files: &[(&str, &str)]) -> Rules {
+    pub(super) fn rules(files: &[(&str, &str)]) -> Rules {
         let (_folder, place) = machine(files);
         read(&place)
     }
 
-    fn keeps(rules: &Rules, path: &str) -> Option<u32> {
+    pub(super) fn keeps(rules: &Rules, path: &str) -> Option<u32> {
         rules.of(Path::new(path)).map(|rule| rule.keeps)
     }
 

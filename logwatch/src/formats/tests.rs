@@ -1,5 +1,6 @@
 //! Heads, judgements and times of whole lines; and the corpora: whole logs with what each record is expected to be.
 
+mod fuzz;
 use std::fs;
 use std::path::Path;
 

@@ -245,6 +245,8 @@ fn end_of(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    mod fuzz;
+
     use super::*;
     use crate::chunk::Ending;
     use proptest::prelude::*;

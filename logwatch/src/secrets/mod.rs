@@ -7,6 +7,8 @@ mod body;
 mod buckets;
 mod cards;
 mod commands;
+#[cfg(test)]
+mod fuzz;
 mod headers;
 mod inserts;
 mod keys;

@@ -376,6 +376,8 @@ fn stamp(line: &[u8]) -> Option<i64> {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

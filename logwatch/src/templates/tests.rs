@@ -1,5 +1,6 @@
 //! Messages that must and that must not fall together, and what holds for all bytes.
 
+mod fuzz;
 use proptest::prelude::*;
 
 use super::*;

@@ -155,6 +155,8 @@ fn altered(database: &str, said: &str) -> Option<Notice> {
 const ALTERED: [&str; 3] = ["(Code 1265)", "(Code 1264)", "(Code 1366)"];
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests {
     use super::*;
 

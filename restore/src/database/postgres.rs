@@ -1,5 +1,7 @@
 //! PostgreSQL: databases have names, and two of them change in one transaction.
 
+#[cfg(test)]
+mod fuzz;
 mod roles;
 
 use std::collections::BTreeMap;

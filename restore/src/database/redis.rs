@@ -11,6 +11,8 @@
 //! it has what its master has.
 
 mod companion;
+#[cfg(test)]
+mod fuzz;
 mod info;
 
 use std::any::Any;

@@ -1,5 +1,7 @@
 //! Foreign bytes, well formed and not.
 
+mod fuzz;
+
 use std::io::Read;
 
 use proptest::prelude::*;

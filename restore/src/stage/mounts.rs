@@ -95,6 +95,8 @@ fn unescaped(field: &[u8]) -> PathBuf {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests {
     use super::*;
 

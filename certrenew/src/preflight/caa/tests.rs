@@ -24,7 +24,7 @@ fn identities() -> Vec<String> {
 }
 
 /// As one word.
-fn verdict(records: &[Caa], is_wildcard: bool) -> &'static str {
+pub(super) fn verdict(records: &[Caa], is_wildcard: bool) -> &'static str {
     let identities = identities();
     let asker = Asker { identities: &identities, method: "http-01", account: Some("https://ca.test/acct/1") };
     word(&judge(records, tag(records, is_wildcard), asker))

@@ -294,7 +294,7 @@ pub enum MakeFolder {
     No,
 }
 
-fn parse_marker(url: &str, text: &[u8]) -> Result<Marker, StoreError> {
+pub(super) fn parse_marker(url: &str, text: &[u8]) -> Result<Marker, StoreError> {
     /// What every format has promised to keep.
     #[derive(Deserialize)]
     struct Version {

@@ -1,5 +1,6 @@
 //! Dumps of real servers (fixtures/), and what may become of them.
 
+mod fuzz;
 mod properties;
 
 use std::collections::BTreeMap;

@@ -86,10 +86,10 @@ fn instance(container: Container) -> Instance {
 }
 
 /// The time that a container has to end, where its owner says nothing (docs.docker.com, "docker container stop").
-const USUAL_GRACE: Duration = Duration::from_secs(10);
+pub(super) const USUAL_GRACE: Duration = Duration::from_secs(10);
 
 /// One that may take as long as it likes is not waited for any longer.
-const LONGEST_GRACE: Duration = Duration::from_secs(24 * 3600);
+pub(super) const LONGEST_GRACE: Duration = Duration::from_secs(24 * 3600);
 
 /// The longest time that containers have to end; each stands in a line, in seconds.
 pub(super) fn grace(text: &str) -> Duration {

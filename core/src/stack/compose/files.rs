@@ -19,7 +19,7 @@ const OVERRIDES: [&str; 4] =
 const LIMIT: u64 = 1 << 20;
 
 /// The keys of a Compose file that name files of this machine, but for those that the model has (compose-spec).
-const KEYS: [&str; 3] = ["env_file", "include", "extends"];
+pub(super) const KEYS: [&str; 3] = ["env_file", "include", "extends"];
 
 /// Files that name files that name files: so deep it is looked.
 const DEPTH: usize = 8;
@@ -31,7 +31,7 @@ pub(super) fn is_said(dir: &Path, variable: &str) -> bool {
 }
 
 /// What a line of `.env` says of a variable.
-fn value_of<'l>(line: &'l str, variable: &str) -> Option<&'l str> {
+pub(super) fn value_of<'l>(line: &'l str, variable: &str) -> Option<&'l str> {
     let line = line.trim();
     let value = line.strip_prefix("export ").unwrap_or(line).trim_start().strip_prefix(variable)?.strip_prefix('=')?;
     Some(value.trim_matches(['"', '\''])).filter(|value| !value.is_empty())
@@ -121,7 +121,7 @@ fn named_under_keys(path: &Path, dir: &Path) -> Vec<PathBuf> {
 }
 
 /// Where the value of a key begins in a line that has it.
-fn after_key(line: &str, key: &str) -> Option<usize> {
+pub(super) fn after_key(line: &str, key: &str) -> Option<usize> {
     let ends = line.match_indices(key).map(|(at, _)| (at, at + key.len()));
     let is_word = |at: usize| line[..at].chars().next_back().is_none_or(|c| " \t{,\"'".contains(c));
     let colon = |end: usize| line[end..].trim_start_matches(['"', '\'']).starts_with(':');

@@ -54,7 +54,7 @@ impl Logging {
 
 /// As `docker inspect` answers.
 #[derive(Debug, Deserialize)]
-struct Told {
+pub(super) struct Told {
     id: String,
     created: DateTime<Utc>,
     driver: String,
@@ -124,7 +124,7 @@ fn or_name(service: String, instance: &Instance) -> String {
 }
 
 /// The projects of containers that have one, by the container's id.
-fn projects(told: &str) -> Result<BTreeMap<String, Project>, StackError> {
+pub(super) fn projects(told: &str) -> Result<BTreeMap<String, Project>, StackError> {
     let failed = |source| StackError::Answer { question: "docker ps", source };
     let rows = told.lines().map(|line| serde_json::from_str::<Row>(line).map_err(failed));
     let rows: Vec<Row> = rows.collect::<Result<_, _>>()?;
@@ -147,7 +147,7 @@ fn asked(question: Command) -> Result<String, StackError> {
     Ok(output.text())
 }
 
-fn parsed(text: &str) -> Result<Vec<Told>, StackError> {
+pub(super) fn parsed(text: &str) -> Result<Vec<Told>, StackError> {
     let failed = |source| StackError::Answer { question: "docker inspect", source };
     text.lines().map(|line| serde_json::from_str(line).map_err(failed)).collect()
 }

@@ -57,7 +57,7 @@ pub(super) fn made_in(dir: &Path) -> Vec<Made> {
     output.map(|output| parsed(&output.text(), dir)).unwrap_or_default()
 }
 
-fn parsed(text: &str, dir: &Path) -> Vec<Made> {
+pub(super) fn parsed(text: &str, dir: &Path) -> Vec<Made> {
     let dir = canonical(dir);
     text.lines().filter_map(|line| one(line, &dir)).collect()
 }

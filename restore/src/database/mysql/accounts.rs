@@ -163,7 +163,7 @@ fn attempt(client: &Client<'_>, statements: &str) -> Result<Option<String>, Rest
 }
 
 /// The statements of a text, without their semicolons, and the comments between them.
-fn pieces(text: &str) -> Vec<String> {
+pub(super) fn pieces(text: &str) -> Vec<String> {
     let (mut all, mut current) = (Vec::new(), String::new());
     let mut chars = text.chars();
     let mut quote = None;

@@ -74,7 +74,7 @@ fn section(client: &Client<'_>, text: &[u8], mark: &str, kind: Objects) -> Resul
 
 /// Around an object that was made while the database had another character set, the client changes that of the database
 /// and back. Without a name, the current one is meant.
-fn of_any_database(text: Vec<u8>, database: &str) -> Vec<u8> {
+pub(super) fn of_any_database(text: Vec<u8>, database: &str) -> Vec<u8> {
     let quoted = super::quoted(database);
     let text = replaced(text, format!("ALTER DATABASE {quoted} ").as_bytes(), b"ALTER DATABASE ");
     if is_ours(database) { without(&text, format!("{quoted}.").as_bytes()) } else { text }
@@ -159,7 +159,7 @@ pub(super) fn missing_definers(client: &Client<'_>, database: &str, events: &[u8
 }
 
 /// The definers that statements name: ``DEFINER=`root`@`localhost` ``.
-fn definers(text: &[u8]) -> Vec<String> {
+pub(super) fn definers(text: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(text);
     let name = |rest: &str| {
         let (user, rest) = rest.split_once("`@`")?;

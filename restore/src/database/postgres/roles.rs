@@ -41,7 +41,7 @@ impl Roles {
         Ok(names)
     }
 
-    fn missing(&self, known: &BTreeSet<String>) -> (Vec<String>, String) {
+    pub(super) fn missing(&self, known: &BTreeSet<String>) -> (Vec<String>, String) {
         let created = |statement: &String| name_after(statement, &["CREATE ROLE "]).map(|(name, _)| name);
         let names: Vec<String> = self.roles.iter().filter_map(created).filter(|name| !known.contains(name)).collect();
         let is_new = |name: &String| names.contains(name);
@@ -71,7 +71,7 @@ impl Roles {
     }
 
     /// The statements that give a database its settings and rights, for the one that has come in its place.
-    fn settings_of(&self, database: &str, into: &str) -> String {
+    pub(super) fn settings_of(&self, database: &str, into: &str) -> String {
         let about = |statement: &String| {
             let at =
                 [" ON DATABASE ", " IN DATABASE "].iter().find_map(|mark| Some(statement.find(mark)? + mark.len()));
@@ -86,7 +86,7 @@ impl Roles {
 const ALTER: &str = "ALTER DATABASE ";
 
 /// The statements of a text, without their semicolons and comments.
-fn statements(text: &str) -> Vec<String> {
+pub(super) fn statements(text: &str) -> Vec<String> {
     let (mut all, mut current) = (Vec::new(), String::new());
     let mut chars = text.chars().peekable();
     let mut quote = None;
@@ -128,7 +128,7 @@ fn name_after<'s>(statement: &'s str, beginnings: &[&str]) -> Option<(String, &'
 }
 
 /// A name at the beginning of a text, out of its quotes, and the rest.
-fn identifier(text: &str) -> Option<(String, &str)> {
+pub(super) fn identifier(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find(|c: char| c.is_whitespace() || c == ';' || c == ',').unwrap_or(text.len());
         return (end > 0).then(|| (text[..end].to_owned(), &text[end..]));
@@ -150,7 +150,7 @@ fn identifier(text: &str) -> Option<(String, &str)> {
 }
 
 /// `GRANT role TO member …`: both names. A grant on something is none.
-fn membership(statement: &str) -> Option<[String; 2]> {
+pub(super) fn membership(statement: &str) -> Option<[String; 2]> {
     let (role, rest) = name_after(statement, &["GRANT "])?;
     let (member, _) = identifier(rest.strip_prefix(" TO ")?)?;
     Some([role, member])

@@ -68,7 +68,7 @@ impl Keyspace {
 
     /// All keys.
     pub(super) fn keys(&self) -> u64 {
-        self.0.values().map(|(keys, _)| keys).sum()
+        self.0.values().fold(0, |all, (keys, _)| all.saturating_add(*keys))
     }
 
     /// What another server lacks or has too much, if anything.
@@ -101,6 +101,12 @@ mod tests {
 
     const REPLICATION: &str = "# Replication\r\nrole:slave\r\nmaster_host:127.0.0.1\r\nmaster_port:21000\r\n\
         master_link_status:up\r\nmaster_sync_in_progress:0\r\n";
+
+    #[test]
+    fn more_keys_than_can_be_counted_are_as_many_as_can() {
+        let keyspace = Keyspace::read("db0:keys=18446744073709551615,expires=0\ndb1:keys=2,expires=0\n");
+        assert_eq!(keyspace.keys(), u64::MAX);
+    }
 
     #[test]
     fn a_replica_is_in_step_when_its_link_is_up_and_nothing_is_under_way() {
