@@ -9,6 +9,8 @@
 //! [`machine`] decides, without files and without a clock: what is confirmed, what each sink has been told, what it is to be
 //! told next. [`sinks`] carry the words out. [`round`] does all of it for one run, and never lets it touch the run's verdict.
 
+#[cfg(test)]
+mod fuzz;
 pub mod judge;
 pub mod machine;
 mod message;

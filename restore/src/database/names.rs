@@ -31,11 +31,12 @@ fn beside(engine: Engine, live: &str, mark: &str, now: DateTime<Utc>) -> String 
     let hash = blake3::hash(live.as_bytes()).to_hex();
     let end = format!("-{}{mark}{stamp}", &hash[..6]);
     let room = limit - end.len();
-    let mut kept = live.to_owned();
-    while length(&kept) > room {
-        kept.pop();
-    }
-    kept + &end
+    let cut = if engine.is_mysql() {
+        live.char_indices().nth(room).map_or(live.len(), |(at, _)| at)
+    } else {
+        (0..=room.min(live.len())).rev().find(|at| live.is_char_boundary(*at)).unwrap_or_default()
+    };
+    format!("{}{end}", &live[..cut])
 }
 
 #[cfg(test)]
