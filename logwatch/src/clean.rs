@@ -65,7 +65,8 @@ fn after_escape(bytes: &[u8]) -> &[u8] {
             let end = bytes.iter().position(|byte| matches!(byte, 0x07 | 0x1b | b'\n'));
             match end {
                 Some(end) if bytes[end] == b'\n' => &bytes[end..],
-                Some(end) if bytes[end] == 0x1b => bytes.get(end + 2..).unwrap_or_default(),
+                // What is no ST begins the next sequence, and may stand before the end of the line.
+                Some(end) if bytes[end] == 0x1b => bytes[end..].strip_prefix(b"\x1b\\").unwrap_or(&bytes[end..]),
                 Some(end) => &bytes[end + 1..],
                 None => &[],
             }
@@ -117,6 +118,8 @@ mod tests {
             ("\x1b]8;;x\x1b\\link\n", "link\n"),
             ("cut \x1b[3\nnext\n", "cut \nnext\n"),
             ("end \x1b", "end "),
+            ("\x1b]0;cut\x1b\nERROR next\n", "\nERROR next\n"),
+            ("\x1b]0;cut\x1b[31mred\n", "red\n"),
         ];
         for (text, expected) in cases {
             assert_eq!(cleaned(text), expected, "of {text:?}");

@@ -19,11 +19,7 @@ fn an_answer_is_understood_or_refused() {
     fuzz(&[&asked, &answer, &caa, &alias], |bytes| {
         let question = question();
         let fit = question.fit(7, bytes);
-        assert!(fit == Fit::Foreign || bytes.starts_with(&[0, 7]));
-        assert_eq!(
-            question.fit(8, bytes) == Fit::Foreign,
-            !bytes.starts_with(&[0, 8]) || question.fit(8, bytes) == Fit::Foreign
-        );
+        assert!(fit == Fit::Foreign || bytes.starts_with(&[0, 7]), "the answer to another question");
         if fit == Fit::Whole {
             let _ = question.reply(bytes, ([127, 0, 0, 1], 53).into(), Caa::of);
         }
