@@ -48,7 +48,10 @@ impl Url {
         let host = authority.host().trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
         let port = authority.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
         let path = uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
-        (!host.is_empty()).then_some(Self { is_tls, host, port, path })
+        // The syntax of URIs leaves more to hosts than there is (RFC 3986, 3.2.2).
+        let is_name = host.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '.' | '-' | '_'));
+        let is_host = !host.is_empty() && (is_name || host.parse::<IpAddr>().is_ok());
+        is_host.then_some(Self { is_tls, host, port, path })
     }
 
     /// The address in it, where it names one instead of a host.
@@ -97,7 +100,16 @@ mod tests {
 
     #[test]
     fn what_is_no_place_for_a_token_is_told() {
-        for location in ["", "x", "ftp://a.test/", "javascript:alert(1)", "http://", "http://a b/", "https://[::1/"] {
+        for location in [
+            "",
+            "x",
+            "ftp://a.test/",
+            "javascript:alert(1)",
+            "http://",
+            "http://a b/",
+            "https://[::1/",
+            "//a,b[1:c:1]/",
+        ] {
             assert_eq!(joined(location), "nowhere", "{location:?}");
         }
     }
