@@ -40,6 +40,24 @@ pub(crate) struct Criteria {
     pub(crate) trend: Option<(DateTime<Utc>, DateTime<Utc>)>,
 }
 
+#[cfg(test)]
+impl Criteria {
+    /// Everything is looked at for its level and for secrets, on a certain day, and nothing else is asked.
+    pub(crate) fn plain() -> Self {
+        Self {
+            told_apart: None,
+            patterns: Vec::new(),
+            ignores: Vec::new(),
+            secrets: true,
+            key: [0; 32],
+            zone: Zone::Local,
+            now: "2026-11-20T12:00:00Z".parse().unwrap(),
+            not_before: None,
+            trend: None,
+        }
+    }
+}
+
 /// A record, as it is told to whoever wants to see each.
 pub(crate) struct Judged<'a> {
     /// Its bytes.

@@ -11,7 +11,6 @@ use crate::chunk::Ending;
 use crate::clean;
 use crate::engine::{self, Origin, Taken};
 use crate::examine::{Criteria, Judged};
-use crate::formats::Zone;
 use crate::lanes::{self, Marks, Wire};
 use crate::rules::{self, Compiled};
 use crate::sources::Part;
@@ -48,17 +47,7 @@ impl Read for Drip {
 }
 
 fn criteria() -> Criteria {
-    Criteria {
-        told_apart: None,
-        patterns: vec![regex::bytes::Regex::new("timeout|refused").unwrap()],
-        ignores: Vec::new(),
-        secrets: true,
-        key: [0; 32],
-        zone: Zone::Local,
-        now: "2026-11-20T12:00:00Z".parse().unwrap(),
-        not_before: None,
-        trend: None,
-    }
+    Criteria { patterns: vec![regex::bytes::Regex::new("timeout|refused").unwrap()], ..Criteria::plain() }
 }
 
 /// Lane, text and level of each record; and what was counted.

@@ -4,21 +4,10 @@ use std::io::Cursor;
 use super::*;
 use crate::chunk::Ending;
 use crate::examine::Judged;
-use crate::formats::Zone;
 use crate::records::{MOST_BYTES, MOST_LINES};
 
 fn criteria() -> Criteria {
-    Criteria {
-        told_apart: None,
-        patterns: vec![Regex::new("needle").unwrap()],
-        ignores: Vec::new(),
-        secrets: true,
-        key: [0; 32],
-        zone: Zone::Local,
-        now: "2026-11-20T12:00:00Z".parse().unwrap(),
-        not_before: None,
-        trend: None,
-    }
+    Criteria { patterns: vec![Regex::new("needle").unwrap()], ..Criteria::plain() }
 }
 
 /// What was counted in a stream, and its records.

@@ -8,7 +8,6 @@ use super::*;
 use crate::chunk::Ending;
 use crate::engine::{self, Origin};
 use crate::examine::{Criteria, Judged};
-use crate::formats::Zone;
 use crate::lanes::Marks;
 use crate::sources::Part;
 
@@ -97,17 +96,7 @@ impl Seen {
 
 /// All records of a stream, by the engine itself.
 fn read(bytes: &[u8]) -> Vec<Seen> {
-    let criteria = Criteria {
-        told_apart: Some(Level::Warning),
-        patterns: Vec::new(),
-        ignores: Vec::new(),
-        secrets: true,
-        key: [0; 32],
-        zone: Zone::Local,
-        now: "2026-11-20T12:00:00Z".parse().unwrap(),
-        not_before: None,
-        trend: None,
-    };
+    let criteria = Criteria { told_apart: Some(Level::Warning), ..Criteria::plain() };
     let mut seen = Vec::new();
     let mut observer = |judged: &Judged<'_>| {
         let level = Level::told(judged.judgement.level);
